@@ -1,0 +1,54 @@
+// Package contract holds what the guest image and whoever writes its virtual machine must agree on: where the image
+// keeps its parts, how disks are told apart, and which files cloud-init data has to bring. It imports nothing, so that
+// an operator can use it without taking the guest's code along.
+package contract
+
+// The kernel-boot container image, which at the same time is the container disk of the root file system.
+const (
+	ImageName   = "guest"            // repository below the registry; the tag is the Kubernetes version
+	KernelPath  = "/boot/vmlinuz"    // kernelBoot.container.kernelPath
+	InitrdPath  = "/boot/initrd.img" // kernelBoot.container.initrdPath
+	RootPath    = "/disk/root.img"   // containerDisk path: the read-only root file system
+	KernelArgs  = "console=ttyS0 quiet panic=10 " + tuning
+	FileOwnerID = 107 // uid and gid of the files in the image: qemu's in KubeVirt
+)
+
+// tuning keeps the kernel from spending boot time on what a virtual machine does not need. Timings under emulation are
+// jittery enough to mark the TSC unstable and fall back to a slower clock, and the cloud kernel's mitigations cost
+// several times more there than on the hardware that they are for.
+const tuning = "tsc=reliable no_timer_check random.trust_cpu=on cryptomgr.notests rcupdate.rcu_expedited=1 audit=0"
+
+// Serials of the virtio disks; the kernel shows them in /sys/block/<disk>/serial. At most 20 bytes.
+const (
+	RootDiskSerial  = "root"
+	StateDiskSerial = "state"
+)
+
+// CloudInitLabel is the label of the NoCloud data source's file system, in lower or upper case.
+const CloudInitLabel = "cidata"
+
+// Files which cloud-init data brings. A file that is absent leaves out what it configures.
+const (
+	KubeletConfig       = "/etc/kubernetes/kubelet.yaml"           // KubeletConfiguration; without it no kubelet starts
+	KubeletEnv          = "/etc/kubernetes/kubelet.env"            // KUBELET_ARGS=...: flags that the configuration has no field for
+	BootstrapKubeconfig = "/etc/kubernetes/bootstrap-kubelet.conf" // carries the machine's bootstrap token
+	ClusterCA           = "/etc/kubernetes/pki/ca.crt"             //
+	KubeProxyConfig     = "/etc/kubernetes/kube-proxy.yaml"        // KubeProxyConfiguration; without it no kube-proxy starts
+	KubeProxyKubeconfig = "/etc/kubernetes/kube-proxy.conf"        // refers to KubeletClientCert
+	RegistryHosts       = "/etc/containerd/certs.d"                // <registry>/hosts.toml and CAs
+	CNITemplate         = "/etc/containerd/cni.tmpl"               // containerd renders it with the node's pod CIDR
+)
+
+// Paths which the guest makes.
+const (
+	KubeletKubeconfig  = "/var/lib/kubelet/kubeconfig"                     // the kubelet writes it after its bootstrap
+	KubeletClientCert  = "/var/lib/kubelet/pki/kubelet-client-current.pem" // certificate and key; kube-proxy uses it too
+	ContainerdSocket   = "/run/containerd/containerd.sock"
+	ContainerdEndpoint = "unix://" + ContainerdSocket // KubeletConfiguration.containerRuntimeEndpoint
+	CNIConfigDir       = "/etc/cni/net.d"
+	CNIPluginDir       = "/opt/cni/bin"
+	LogDir             = "/var/log"
+)
+
+// CgroupDriver is what KubeletConfiguration.cgroupDriver must say: there is no systemd in the guest.
+const CgroupDriver = "cgroupfs"

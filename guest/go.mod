@@ -1,0 +1,3 @@
+module slipway.dev/guest
+
+go 1.26
