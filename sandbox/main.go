@@ -1,0 +1,26 @@
+// Command sandbox runs a complete management cluster on one Linux machine.
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+)
+
+func main() {
+	root := &cobra.Command{
+		Use:           "sandbox",
+		Short:         "A real management cluster on one Linux machine",
+		SilenceUsage:  true,
+		SilenceErrors: false,
+	}
+	root.AddCommand(newBuildCommand())
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := root.ExecuteContext(ctx); err != nil {
+		os.Exit(1)
+	}
+}
