@@ -1,0 +1,81 @@
+package v1alpha1
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"net/netip"
+)
+
+// Labels and annotations that several operators share.
+const (
+	// LabelTenant is on every object of a tenant; its value is the hosted namespace.
+	LabelTenant = "slipway.dev/tenant"
+	// LabelTenantName and LabelTenantNamespace are on the hosted namespace.
+	LabelTenantName      = "slipway.dev/tenant-name"
+	LabelTenantNamespace = "slipway.dev/tenant-namespace"
+	// AnnotationTenantUID on the hosted namespace is the UID of its TenantCluster.
+	AnnotationTenantUID = "slipway.dev/tenant-uid"
+	// AnnotationPKIHash on a pod is the hash over the Secrets that it mounts.
+	AnnotationPKIHash = "slipway.dev/pki-hash"
+)
+
+// APIServerPort is where API servers listen, on the tenant's network and in their Service.
+const APIServerPort = 6443
+
+// Offsets in nodeCIDR. What lies below firstDynamicOffset is never allocated.
+const (
+	gatewayOffset      = 1
+	apiServerOffset    = 10
+	firstDynamicOffset = 16
+)
+
+// HostedNamespace is the namespace of the control plane, the guests and the
+// child objects of the TenantCluster namespace/name. The hash keeps a-b/c and
+// a/b-c apart.
+func HostedNamespace(namespace, name string) string {
+	sum := sha256.Sum256([]byte(namespace + "/" + name))
+	return fmt.Sprintf("tenant-%s-%s", name, hex.EncodeToString(sum[:4]))
+}
+
+// GatewayAddress is the address of a tenant's gateway on its network.
+func GatewayAddress(nodeCIDR CIDR) (netip.Addr, error) {
+	return hostAddress(nodeCIDR, gatewayOffset)
+}
+
+// APIServerAddress is the address of API server replica n (from 0) on the tenant's network.
+func APIServerAddress(nodeCIDR CIDR, n int) (netip.Addr, error) {
+	return hostAddress(nodeCIDR, apiServerOffset+n)
+}
+
+// FirstDynamicAddress is the lowest address that a NetworkPort gets without asking for one.
+func FirstDynamicAddress(nodeCIDR CIDR) (netip.Addr, error) {
+	return hostAddress(nodeCIDR, firstDynamicOffset)
+}
+
+// DNSAddress is the address of the DNS Service in a serviceCIDR: the tenth, as with kubeadm.
+func DNSAddress(serviceCIDR CIDR) (netip.Addr, error) {
+	return hostAddress(serviceCIDR, 10)
+}
+
+// KubernetesServiceAddress is the address of the kubernetes Service: the first of serviceCIDR.
+func KubernetesServiceAddress(serviceCIDR CIDR) (netip.Addr, error) {
+	return hostAddress(serviceCIDR, 1)
+}
+
+// hostAddress is the address at an offset from the beginning of a range; an
+// error where the text is no range or the range is too small.
+func hostAddress(c CIDR, offset int) (netip.Addr, error) {
+	prefix, err := netip.ParsePrefix(string(c))
+	if err != nil {
+		return netip.Addr{}, fmt.Errorf("parse CIDR %q: %w", c, err)
+	}
+	addr := prefix.Masked().Addr()
+	for range offset {
+		addr = addr.Next()
+	}
+	if !prefix.Contains(addr) {
+		return netip.Addr{}, fmt.Errorf("CIDR %s has no address at offset %d", c, offset)
+	}
+	return addr, nil
+}

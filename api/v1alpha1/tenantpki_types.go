@@ -1,0 +1,104 @@
+package v1alpha1
+
+import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+// TenantPKI asks for the certificate authorities, certificates and service-account keys of one tenant.
+//
+// +kubebuilder:object:root=true
+// +kubebuilder:subresource:status
+// +kubebuilder:resource:path=tenantpkis,shortName=tpki,categories=slipway
+// +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
+// +kubebuilder:printcolumn:name="Status",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`
+// +kubebuilder:printcolumn:name="Expires",type=date,JSONPath=`.status.notAfter`
+// +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+type TenantPKI struct {
+	metav1.TypeMeta   `json:",inline"`
+	metav1.ObjectMeta `json:"metadata,omitempty"`
+
+	Spec TenantPKISpec `json:"spec"`
+	// +optional
+	Status TenantPKIStatus `json:"status,omitempty"`
+}
+
+// TenantPKIList is a list of TenantPKI.
+//
+// +kubebuilder:object:root=true
+type TenantPKIList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata,omitempty"`
+	Items           []TenantPKI `json:"items"`
+}
+
+// TenantPKISpec holds what certificates must be valid for.
+type TenantPKISpec struct {
+	// apiServer names the API server; localhost and 127.0.0.1 are always added.
+	APIServer SubjectAltNames `json:"apiServer"`
+	// etcd names every member of etcd; localhost and 127.0.0.1 are always added.
+	Etcd SubjectAltNames `json:"etcd"`
+}
+
+// SubjectAltNames are what a serving certificate is valid for.
+type SubjectAltNames struct {
+	// +optional
+	// +listType=set
+	DNSNames []string `json:"dnsNames,omitempty"`
+	// +optional
+	// +listType=set
+	IPAddresses []string `json:"ipAddresses,omitempty"`
+}
+
+// TenantPKIStatus says which Secrets are there.
+type TenantPKIStatus struct {
+	// +optional
+	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
+	// secrets that are issued, by name.
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	Secrets []IssuedSecret `json:"secrets,omitempty"`
+	// notAfter is the earliest expiry of all certificates.
+	// +optional
+	NotAfter *metav1.Time `json:"notAfter,omitempty"`
+	// +optional
+	// +listType=map
+	// +listMapKey=type
+	Conditions []metav1.Condition `json:"conditions,omitempty"`
+}
+
+// IssuedSecret is a Secret that holds a key pair.
+type IssuedSecret struct {
+	Name string `json:"name"`
+	// hash of the Secret's data: the first 16 hex digits of its SHA-256. It changes when the certificate is renewed.
+	Hash string `json:"hash"`
+	// notAfter is when the certificate expires; absent for bare keys.
+	// +optional
+	NotAfter *metav1.Time `json:"notAfter,omitempty"`
+}
+
+// Secrets in the hosted namespace, written by the cert-operator. Those of
+// certificates have the keys tls.crt, tls.key and ca.crt.
+const (
+	SecretCA                     = "ca"
+	SecretEtcdCA                 = "etcd-ca"
+	SecretFrontProxyCA           = "front-proxy-ca"
+	SecretAPIServer              = "apiserver"
+	SecretAPIServerKubeletClient = "apiserver-kubelet-client"
+	SecretAPIServerEtcdClient    = "apiserver-etcd-client"
+	SecretFrontProxyClient       = "front-proxy-client"
+	SecretEtcdServer             = "etcd-server"
+	SecretEtcdPeer               = "etcd-peer"
+	SecretControllerManager      = "controller-manager"
+	SecretScheduler              = "scheduler"
+	SecretAdmin                  = "admin"
+	SecretKVMOperator            = "kvm-operator"
+	// SecretServiceAccount has the keys sa.key and sa.pub, PEM.
+	SecretServiceAccount = "service-account"
+)
+
+// Secrets in the hosted namespace with a kubeconfig under KubeconfigKey,
+// written by the cluster-operator.
+const (
+	SecretAdminKubeconfig       = "admin-kubeconfig"
+	SecretKVMOperatorKubeconfig = "kvm-operator-kubeconfig"
+	KubeconfigKey               = "kubeconfig"
+)

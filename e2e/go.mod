@@ -1,0 +1,3 @@
+module slipway.dev/e2e
+
+go 1.26.0

@@ -1,0 +1,56 @@
+// Package conditions builds the conditions of a status for server-side apply.
+package conditions
+
+import (
+	"slices"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	metav1ac "k8s.io/client-go/applyconfigurations/meta/v1"
+)
+
+// True says that a thing is there.
+func True(conditionType, reason, message string) metav1.Condition {
+	return metav1.Condition{Type: conditionType, Status: metav1.ConditionTrue, Reason: reason, Message: message}
+}
+
+// False says that a thing is not there; the message names the object that blocks.
+func False(conditionType, reason, message string) metav1.Condition {
+	return metav1.Condition{Type: conditionType, Status: metav1.ConditionFalse, Reason: reason, Message: message}
+}
+
+// Summary is True when every condition is, and otherwise takes reason and
+// message from the first that is not, in the order given.
+func Summary(conditionType, readyReason string, parts ...metav1.Condition) metav1.Condition {
+	for _, part := range parts {
+		if part.Status != metav1.ConditionTrue {
+			return False(conditionType, part.Reason, part.Message)
+		}
+	}
+	return True(conditionType, readyReason, "")
+}
+
+// Apply gives the wanted conditions as an apply configuration. A condition
+// whose status has not changed keeps the time of its last transition from
+// observed, so that applying the same report twice changes nothing.
+func Apply(observed []metav1.Condition, generation int64, wanted ...metav1.Condition) []*metav1ac.ConditionApplyConfiguration {
+	current := slices.Clone(observed)
+	result := make([]*metav1ac.ConditionApplyConfiguration, 0, len(wanted))
+	for _, c := range wanted {
+		c.ObservedGeneration = generation
+		meta.SetStatusCondition(&current, c)
+		set := meta.FindStatusCondition(current, c.Type)
+		result = append(result, metav1ac.Condition().
+			WithType(set.Type).
+			WithStatus(set.Status).
+			WithReason(set.Reason).
+			WithMessage(set.Message).
+			WithObservedGeneration(generation).
+			WithLastTransitionTime(set.LastTransitionTime))
+	}
+	slices.SortFunc(result, func(a, b *metav1ac.ConditionApplyConfiguration) int {
+		return strings.Compare(*a.Type, *b.Type)
+	})
+	return result
+}

@@ -1,0 +1,180 @@
+// Package tenantapi keeps one connection, with its caches, to each of many
+// other clusters, found through Secrets that hold a kubeconfig.
+package tenantapi
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/client-go/discovery"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/cluster"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+)
+
+// ErrNotConnected is given until a cluster's API has answered and its caches
+// are filled. Whoever gets it is woken through OnConnect.
+var ErrNotConnected = errors.New("tenant API not connected yet")
+
+// Clusters holds the connections. It is safe for concurrent use and never
+// blocks on a cluster that does not answer.
+type Clusters struct {
+	// Scheme of the clients.
+	Scheme *runtime.Scheme
+	// Cache options of every connection: restrict here what is watched.
+	Cache cache.Options
+	// OnConnect is called once for each connection as soon as its API answers.
+	// It registers the informers that the cache shall have.
+	OnConnect func(ctx context.Context, key client.ObjectKey, c cluster.Cluster) error
+	// OnReady is called when a connection's caches are filled, and when it failed.
+	OnReady func(key client.ObjectKey)
+
+	mu          sync.Mutex
+	base        context.Context
+	connections map[client.ObjectKey]*connection
+}
+
+type connection struct {
+	kubeconfig []byte
+	cancel     context.CancelFunc
+	ready      chan struct{}
+	cluster    cluster.Cluster
+}
+
+// Start keeps the connections until ctx ends; it makes Clusters a manager.Runnable.
+func (c *Clusters) Start(ctx context.Context) error {
+	c.mu.Lock()
+	c.base = ctx
+	c.mu.Unlock()
+	<-ctx.Done()
+	return nil
+}
+
+// Get gives the client of the cluster whose kubeconfig is in secret under
+// dataKey, and ErrNotConnected until it is there. A changed kubeconfig makes a
+// new connection.
+func (c *Clusters) Get(secret *corev1.Secret, dataKey string) (client.Client, error) {
+	key := client.ObjectKeyFromObject(secret)
+	kubeconfig := secret.Data[dataKey]
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.base == nil {
+		return nil, ErrNotConnected
+	}
+	conn := c.connections[key]
+	if conn != nil && !bytes.Equal(conn.kubeconfig, kubeconfig) {
+		conn.cancel()
+		conn = nil
+	}
+	if conn == nil {
+		var err error
+		if conn, err = c.connect(key, kubeconfig); err != nil {
+			return nil, err
+		}
+		if c.connections == nil {
+			c.connections = map[client.ObjectKey]*connection{}
+		}
+		c.connections[key] = conn
+	}
+	select {
+	case <-conn.ready:
+		return conn.cluster.GetClient(), nil
+	default:
+		return nil, ErrNotConnected
+	}
+}
+
+// Forget ends the connection of a Secret that is gone.
+func (c *Clusters) Forget(key client.ObjectKey) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if conn := c.connections[key]; conn != nil {
+		conn.cancel()
+		delete(c.connections, key)
+	}
+}
+
+func (c *Clusters) connect(key client.ObjectKey, kubeconfig []byte) (*connection, error) {
+	config, err := clientcmd.RESTConfigFromKubeConfig(kubeconfig)
+	if err != nil {
+		return nil, fmt.Errorf("read kubeconfig of %s: %w", key, err)
+	}
+	config.QPS, config.Burst = 50, 100
+	httpClient, err := rest.HTTPClientFor(config)
+	if err != nil {
+		return nil, fmt.Errorf("make HTTP client for %s: %w", key, err)
+	}
+	ctx, cancel := context.WithCancel(c.base)
+	conn := &connection{kubeconfig: kubeconfig, cancel: cancel, ready: make(chan struct{})}
+	conn.cluster, err = cluster.New(config, func(o *cluster.Options) {
+		o.Scheme = c.Scheme
+		o.Cache = c.Cache
+		o.HTTPClient = httpClient
+	})
+	if err != nil {
+		cancel()
+		return nil, fmt.Errorf("connect to %s: %w", key, err)
+	}
+	go c.run(ctx, key, conn)
+	return conn, nil
+}
+
+// run waits until the API answers, fills the caches and reports. When the
+// connection cannot be made it is forgotten, and the owner told, so that the
+// next Get makes another.
+func (c *Clusters) run(ctx context.Context, key client.ObjectKey, conn *connection) {
+	defer conn.cancel()
+	if err := awaitReadyz(ctx, conn.cluster); err != nil {
+		return // the connection was ended
+	}
+	if err := c.OnConnect(ctx, key, conn.cluster); err != nil {
+		log.FromContext(ctx).Error(err, "Watching tenant API", "Secret", key)
+		c.drop(key, conn)
+		return
+	}
+	go func() {
+		if conn.cluster.GetCache().WaitForCacheSync(ctx) && ctx.Err() == nil {
+			close(conn.ready)
+			c.OnReady(key)
+		}
+	}()
+	if err := conn.cluster.Start(ctx); err != nil {
+		log.FromContext(ctx).Error(err, "Caching tenant API", "Secret", key)
+		c.drop(key, conn)
+	}
+}
+
+// drop forgets a connection that failed, unless another has taken its place.
+func (c *Clusters) drop(key client.ObjectKey, conn *connection) {
+	c.mu.Lock()
+	if c.connections[key] == conn {
+		delete(c.connections, key)
+	}
+	c.mu.Unlock()
+	c.OnReady(key)
+}
+
+// awaitReadyz asks until the API server says that it is ready. No watch can
+// tell when a server of another cluster begins to answer.
+func awaitReadyz(ctx context.Context, target cluster.Cluster) error {
+	config := rest.CopyConfig(target.GetConfig())
+	config.Timeout = 5 * time.Second
+	asker, err := discovery.NewDiscoveryClientForConfig(config)
+	if err != nil {
+		return fmt.Errorf("make client: %w", err)
+	}
+	return wait.PollUntilContextCancel(ctx, 250*time.Millisecond, true, func(ctx context.Context) (bool, error) {
+		err := asker.RESTClient().Get().AbsPath("/readyz").Do(ctx).Error()
+		return err == nil, nil
+	})
+}

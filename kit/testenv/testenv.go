@@ -1,0 +1,54 @@
+// Package testenv runs a real etcd and a real API server for tests.
+package testenv
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"k8s.io/client-go/rest"
+	"sigs.k8s.io/controller-runtime/pkg/envtest"
+)
+
+// Start brings up an API server with the CRDs found at the paths, on loopback,
+// and ends it with the test. The binaries are those of the sandbox, in bin
+// under SLIPWAY_CACHE (~/.cache/slipway when unset).
+func Start(t testing.TB, crdPaths ...string) *rest.Config {
+	t.Helper()
+	environment := &envtest.Environment{
+		BinaryAssetsDirectory: filepath.Join(cacheDir(t), "bin"),
+		CRDDirectoryPaths:     crdPaths,
+		ErrorIfCRDPathMissing: true,
+	}
+	config, err := environment.Start()
+	if err != nil {
+		t.Fatalf("start API server (make components builds it): %v", err)
+	}
+	t.Cleanup(func() {
+		if err := environment.Stop(); err != nil {
+			t.Errorf("stop API server: %v", err)
+		}
+	})
+	return config
+}
+
+// SlipwayCRDs is the path of Slipway's own CRDs, seen from a package that lies
+// depth folders below the root of the repository.
+func SlipwayCRDs(depth int) string {
+	path := filepath.Join("charts", "slipway", "crds")
+	for range depth {
+		path = filepath.Join("..", path)
+	}
+	return path
+}
+
+func cacheDir(t testing.TB) string {
+	if dir := os.Getenv("SLIPWAY_CACHE"); dir != "" {
+		return dir
+	}
+	home, err := os.UserHomeDir()
+	if err != nil {
+		t.Fatalf("find home directory: %v", err)
+	}
+	return filepath.Join(home, ".cache", "slipway")
+}

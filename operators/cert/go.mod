@@ -1,0 +1,3 @@
+module slipway.dev/operators/cert
+
+go 1.26.0

@@ -1,0 +1,3 @@
+module slipway.dev/operators/dns
+
+go 1.26.0

@@ -1,0 +1,3 @@
+module slipway.dev/operators/kvm
+
+go 1.26.0
