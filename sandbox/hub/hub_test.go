@@ -1,0 +1,84 @@
+package hub
+
+import (
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"slipway.dev/sandbox/credentials"
+	"slipway.dev/sandbox/machine"
+	"slipway.dev/sandbox/plan"
+)
+
+func config(t *testing.T) Config {
+	t.Helper()
+	p, err := plan.New("demo", 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	set, err := credentials.Load(filepath.Join(t.TempDir(), "credentials.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	set.TSIGSecret = "c2VjcmV0"
+	return Config{
+		Plan: p, Credentials: set, Root: "/data/hub", Programs: machine.Programs{"registry": "/cache/registry-1"}, Storage: "/cache/registry",
+		Loopback: netip.MustParseAddr("127.77.5.1"),
+	}
+}
+
+func TestMachine(t *testing.T) {
+	m, err := Machine(config(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for golden, path := range map[string]string{
+		"registry.yaml": "/etc/registry/config.yaml",
+		"named.conf":    "/etc/bind/named.conf",
+		"zone":          "/var/lib/bind/zone",
+	} {
+		golden = filepath.Join("testdata", golden)
+		got := m.Files[path].Content
+		if os.Getenv("UPDATE") != "" {
+			if err := os.WriteFile(golden, got, 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		want, err := os.ReadFile(golden)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(string(want), string(got)); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", path, diff)
+		}
+	}
+	for _, secret := range []string{"/etc/registry/tls.key", "/etc/registry/htpasswd", "/etc/bind/named.conf"} {
+		if m.Files[secret].Mode != 0o600 {
+			t.Errorf("%s has mode %o", secret, m.Files[secret].Mode)
+		}
+	}
+}
+
+// BIND itself says whether it would accept what we wrote.
+func TestNameServerAcceptsConfiguration(t *testing.T) {
+	m, err := Machine(config(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	root := t.TempDir()
+	if err := m.Files.Write(root); err != nil {
+		t.Fatal(err)
+	}
+	for _, command := range [][]string{
+		{"named-checkconf", filepath.Join(root, "/etc/bind/named.conf")},
+		{"named-checkzone", plan.Zone, filepath.Join(root, "/var/lib/bind/zone")},
+	} {
+		if out, err := exec.Command(command[0], command[1:]...).CombinedOutput(); err != nil {
+			t.Errorf("%v: %v\n%s", command, err, out)
+		}
+	}
+}
