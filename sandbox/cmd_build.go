@@ -6,11 +6,12 @@ import (
 	"slipway.dev/sandbox/build"
 )
 
-// newBuildCommand builds components, all of them by default, in the order of build.Components.
+// newBuildCommand builds components, all of them by default, in the order of build.Components, and their images.
 func newBuildCommand() *cobra.Command {
-	return &cobra.Command{
+	images := true
+	command := &cobra.Command{
 		Use:   "build [component...]",
-		Short: "Build the sandbox's components from source",
+		Short: "Build the sandbox's components and their images from source",
 		RunE: func(cmd *cobra.Command, names []string) error {
 			ctx := cmd.Context()
 			builder, err := build.New(cmd.OutOrStdout())
@@ -30,7 +31,13 @@ func newBuildCommand() *cobra.Command {
 					return err
 				}
 			}
-			return nil
+			if !images {
+				return nil
+			}
+			_, err = builder.Images(ctx, build.ImageNames(names...)...)
+			return err
 		},
 	}
+	command.Flags().BoolVar(&images, "images", images, "make the container images too")
+	return command
 }

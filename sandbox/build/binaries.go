@@ -30,7 +30,7 @@ func (b *Builder) Binaries(ctx context.Context, name string) (string, error) {
 		return "", err
 	}
 	dir := filepath.Join(b.Cache, "components", c.Name+"-"+hash)
-	fresh, err := b.once(dir, func(tmp string) error { return b.compile(ctx, c, patched, tmp) })
+	fresh, err := once(dir, func(tmp string) error { return b.compile(ctx, c, patched, tmp) })
 	if err != nil {
 		return "", fmt.Errorf("building %s: %w", c.Name, err)
 	}

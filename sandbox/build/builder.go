@@ -22,7 +22,7 @@ type Builder struct {
 	// Log gets one line per result.
 	Log io.Writer
 
-	mu sync.Mutex
+	reported sync.Map
 }
 
 // New returns the Builder of the source tree around the working directory and of the cache named by SLIPWAY_CACHE.
@@ -69,9 +69,9 @@ func sourceRoot() (string, error) {
 	}
 }
 
-// report writes the line of one result.
+// report writes the line of one result, once.
 func (b *Builder) report(kind, name string, fresh bool, start time.Time, dir string) {
-	if b.Log == nil {
+	if _, again := b.reported.LoadOrStore(dir, true); again || b.Log == nil {
 		return
 	}
 	how := "cached"

@@ -65,20 +65,17 @@ func hashFolder(sum io.Writer, folder string) error {
 
 // once returns dir, made by fill when it is not there yet. fill writes to a folder that gets its name only when complete,
 // so a build that was interrupted leaves nothing that looks finished. fresh tells whether fill ran.
-func (b *Builder) once(dir string, fill func(tmp string) error) (fresh bool, err error) {
+func once(dir string, fill func(tmp string) error) (fresh bool, err error) {
 	if _, err := os.Stat(dir); err == nil {
 		return false, nil
 	}
-	unlock, err := b.lock()
+	unlock, err := lock(filepath.Dir(dir))
 	if err != nil {
 		return false, err
 	}
 	defer unlock()
 	if _, err := os.Stat(dir); err == nil {
 		return false, nil
-	}
-	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
-		return false, err
 	}
 	tmp, err := os.MkdirTemp(filepath.Dir(dir), ".tmp-")
 	if err != nil {
@@ -94,26 +91,21 @@ func (b *Builder) once(dir string, fill func(tmp string) error) (fresh bool, err
 	return true, os.Rename(tmp, dir)
 }
 
-// lock keeps other processes from building meanwhile: one big compilation already uses the whole machine, and the
-// second of two equal ones would be for nothing.
-func (b *Builder) lock() (unlock func(), err error) {
-	if err := os.MkdirAll(b.Cache, 0o755); err != nil {
+// lock makes dir and keeps other processes, and other callers in this one, from filling it meanwhile: one big compilation
+// already uses the whole machine, and the second of two equal ones would be for nothing.
+func lock(dir string) (unlock func(), err error) {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
 	}
-	file, err := os.OpenFile(filepath.Join(b.Cache, "build.lock"), os.O_CREATE|os.O_RDWR, 0o644)
+	file, err := os.OpenFile(filepath.Join(dir, ".lock"), os.O_CREATE|os.O_RDWR, 0o644)
 	if err != nil {
 		return nil, err
 	}
-	b.mu.Lock()
 	if err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX); err != nil {
-		b.mu.Unlock()
 		file.Close()
 		return nil, err
 	}
-	return func() {
-		file.Close()
-		b.mu.Unlock()
-	}, nil
+	return func() { file.Close() }, nil
 }
 
 // link points bin/<name> in the cache at target, replacing at once what was there.
