@@ -1,0 +1,97 @@
+// The init program is PID 1 of a worker: it mounts, takes cloud-init data, configures the network, keeps containerd,
+// kubelet and kube-proxy running, and powers the machine off in order. What it does goes to the console, one line each
+// with the seconds since the kernel started; what the services say goes to /var/log.
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"sync"
+
+	"golang.org/x/sys/unix"
+
+	"slipway.dev/guest/contract"
+	"slipway.dev/guest/kernel"
+	"slipway.dev/guest/supervise"
+)
+
+type machine struct {
+	reaper     *supervise.Reaper
+	supervisor *supervise.Supervisor
+	background sync.WaitGroup
+}
+
+func (m *machine) report(format string, args ...any) { kernel.Console(os.Stdout, format, args...) }
+
+func main() {
+	if os.Getpid() != 1 {
+		fmt.Fprintln(os.Stderr, "init: this is PID 1 of a Slipway guest and runs as nothing else")
+		os.Exit(2)
+	}
+	m := &machine{reaper: supervise.NewReaper(context.Background())}
+	m.supervisor = &supervise.Supervisor{Reaper: m.reaper, LogDir: contract.LogDir, Cgroup: servicesCgroup, Report: m.report}
+
+	stop := make(chan os.Signal, 1)
+	signal.Notify(stop, unix.SIGTERM, unix.SIGINT, unix.SIGPWR)
+	if err := basics(); err != nil {
+		m.report("%v", err)
+	}
+	pods, stopPods := context.WithCancel(context.Background())
+	runtime, stopRuntime := context.WithCancel(context.Background())
+	m.background.Go(func() { m.start(pods, runtime, stop) })
+
+	reason := <-stop
+	m.report("stopping")
+	m.powerOff(reason, stopPods, stopRuntime)
+}
+
+// basics is what everything else needs, and quick.
+func basics() error {
+	if err := unix.Mount("", "/", "", unix.MS_SHARED|unix.MS_REC, ""); err != nil {
+		return fmt.Errorf("share mounts: %w", err)
+	}
+	if err := mountAll(kernelMounts()); err != nil {
+		return err
+	}
+	// Ctrl-Alt-Del becomes SIGINT for us in place of a reboot at once.
+	if err := unix.Reboot(unix.LINUX_REBOOT_CMD_CAD_OFF); err != nil {
+		return fmt.Errorf("take over Ctrl-Alt-Del: %w", err)
+	}
+	if err := mountAll([]mount{overlay("/etc", overlayDir)}); err != nil {
+		return err
+	}
+	return delegateControllers(servicesCgroup)
+}
+
+// start brings the machine up: containerd needs the disk, the kubelet needs cloud-init data, the network and containerd,
+// and what does not need each other runs at the same time. pods ends before runtime does.
+func (m *machine) start(pods, runtime context.Context, stop chan<- os.Signal) {
+	containerdReady, modulesLoaded := make(chan struct{}), make(chan struct{})
+	m.background.Go(func() {
+		m.loadModules()
+		close(modulesLoaded)
+		go m.watchPowerButton(stop) // outlives us: a read of an input device cannot be interrupted
+	})
+	m.background.Go(func() {
+		if err := m.prepareState(runtime); err != nil {
+			m.report("state: %v", err)
+			return
+		}
+		m.report("state mounted")
+		m.runContainerd(runtime, containerdReady)
+	})
+	if err := m.applyCloudInit(pods); err != nil {
+		m.report("%v", err)
+		return
+	}
+	for _, ready := range []<-chan struct{}{modulesLoaded, containerdReady} {
+		select {
+		case <-ready:
+		case <-pods.Done():
+			return
+		}
+	}
+	m.runNode(pods)
+}

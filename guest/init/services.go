@@ -1,0 +1,128 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"time"
+
+	"slipway.dev/guest/cloudinit"
+	"slipway.dev/guest/contract"
+	"slipway.dev/guest/kernel"
+	"slipway.dev/guest/supervise"
+)
+
+const servicesCgroup = cgroupRoot + "/slipway"
+
+// Fewer garbage collections during start-up matter more under emulation than the few megabytes which they free; the
+// soft limits make up for it when a service really grows. Bytes are chosen well above what an idle node uses.
+var (
+	containerdEnv = []string{"GOGC=200", "GOMEMLIMIT=96MiB"}
+	kubeletEnv    = []string{"GOGC=200", "GOMEMLIMIT=128MiB"}
+	kubeProxyEnv  = []string{"GOMEMLIMIT=64MiB"}
+)
+
+func containerdService() supervise.Service {
+	return supervise.Service{
+		Name: "containerd", Argv: []string{"/usr/bin/containerd", "--config", "/etc/containerd/config.toml"},
+		Env: containerdEnv, Grace: 5 * time.Second,
+	}
+}
+
+// kubeletService reads the files that cloud-init data brought.
+func kubeletService() (supervise.Service, error) {
+	argv := []string{"/usr/bin/kubelet", "--config=" + contract.KubeletConfig, "--kubeconfig=" + contract.KubeletKubeconfig}
+	if exists(contract.BootstrapKubeconfig) {
+		argv = append(argv, "--bootstrap-kubeconfig="+contract.BootstrapKubeconfig)
+	}
+	extra, err := kubeletArgs(contract.KubeletEnv)
+	if err != nil {
+		return supervise.Service{}, err
+	}
+	return supervise.Service{Name: "kubelet", Argv: append(argv, extra...), Env: kubeletEnv, Grace: 10 * time.Second}, nil
+}
+
+func kubeletArgs(path string) ([]string, error) {
+	data, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	variables, err := cloudinit.ParseEnvironment(data)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	args, err := cloudinit.SplitArguments(variables["KUBELET_ARGS"])
+	if err != nil {
+		return nil, fmt.Errorf("%s: KUBELET_ARGS: %w", path, err)
+	}
+	return args, nil
+}
+
+func kubeProxyService(hostname string) supervise.Service {
+	return supervise.Service{
+		Name: "kube-proxy", Argv: []string{"/usr/bin/kube-proxy", "--config=" + contract.KubeProxyConfig, "--hostname-override=" + hostname},
+		Env: kubeProxyEnv, Grace: 2 * time.Second,
+	}
+}
+
+// runContainerd runs containerd until ctx ends, and closes ready when it answers for the first time.
+func (m *machine) runContainerd(ctx context.Context, ready chan<- struct{}) {
+	go func() {
+		if err := kernel.AwaitFile(ctx, contract.ContainerdSocket); err != nil {
+			return
+		}
+		m.report("containerd ready")
+		close(ready)
+	}()
+	m.run(ctx, containerdService())
+}
+
+// runNode runs kubelet and kube-proxy, if this machine has been told to be a node. kube-proxy uses the kubelet's client
+// certificate, so it has to wait for that.
+func (m *machine) runNode(ctx context.Context) {
+	if !exists(contract.KubeletConfig) {
+		m.report("no %s, no kubelet", contract.KubeletConfig)
+		return
+	}
+	kubelet, err := kubeletService()
+	if err != nil {
+		m.report("kubelet: %v", err)
+		return
+	}
+	m.background.Go(func() { m.run(ctx, kubelet) })
+	m.report("kubelet started")
+	m.background.Go(func() {
+		if kernel.AwaitFile(ctx, contract.CNIConfigDir+"/10-containerd-net.conflist") == nil {
+			m.report("pod network known")
+		}
+	})
+	if err := kernel.AwaitFile(ctx, contract.KubeletClientCert); err != nil {
+		return
+	}
+	m.report("kubelet has its certificate")
+	if !exists(contract.KubeProxyConfig) {
+		return
+	}
+	hostname, err := os.Hostname()
+	if err != nil {
+		m.report("kube-proxy: %v", err)
+		return
+	}
+	m.run(ctx, kubeProxyService(hostname))
+}
+
+func (m *machine) run(ctx context.Context, s supervise.Service) {
+	if err := m.supervisor.Run(ctx, s); err != nil {
+		m.report("%s: %v", s.Name, err)
+	}
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}

@@ -1,0 +1,151 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"slipway.dev/guest/blockdev"
+	"slipway.dev/guest/contract"
+	"slipway.dev/guest/kernel"
+)
+
+const diskWait = 5 * time.Second
+
+// prepareState mounts the state disk, formatting it if it is blank, and makes what the services expect on it.
+func (m *machine) prepareState(ctx context.Context) error {
+	device, err := m.stateDisk(ctx)
+	if err != nil {
+		return err
+	}
+	if err := mountAll(stateMounts(device)); err != nil {
+		return err
+	}
+	for _, dir := range []string{
+		contract.LogDir, contract.CNIConfigDir, filepath.Dir(contract.KubeletClientCert), filepath.Dir(contract.ContainerdSocket),
+		"/var/tmp", "/var/cache", "/var/lib/cni", "/etc/kubernetes/manifests",
+	} {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			return err
+		}
+	}
+	for link, target := range map[string]string{"/var/run": "../run", "/var/lock": "../run/lock"} {
+		if err := os.Symlink(target, link); err != nil && !errors.Is(err, fs.ErrExist) {
+			return err
+		}
+	}
+	if err := os.Chmod("/var/tmp", fs.ModeSticky|0o777); err != nil {
+		return err
+	}
+	return preloadImages(preloaded, containerdRoot)
+}
+
+func (m *machine) stateDisk(ctx context.Context) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, diskWait)
+	defer cancel()
+	var device string
+	err := blockdev.Await(ctx, func() (err error) {
+		device, err = blockdev.Host.BySerial(contract.StateDiskSerial)
+		return err
+	})
+	if errors.Is(err, blockdev.ErrNotFound) {
+		m.report("no state disk, /var is in memory")
+		return "", nil
+	}
+	if err != nil {
+		return "", err
+	}
+	disk, err := os.Open(device)
+	if err != nil {
+		return "", err
+	}
+	defer disk.Close()
+	content, err := blockdev.Inspect(disk)
+	if err != nil {
+		return "", err
+	}
+	switch content {
+	case blockdev.Foreign:
+		return "", fmt.Errorf("state disk %s is neither blank nor ext4: not touched", device)
+	case blockdev.Blank:
+		// Nothing on the disk needs to be zeroed, and a small journal is written faster.
+		if err := m.reaper.Run(ctx, "/sbin/mkfs.ext4", "-q", "-F", "-m", "1", "-J", "size=16",
+			"-E", "lazy_itable_init=1,lazy_journal_init=1,nodiscard", "-L", contract.StateDiskSerial, device); err != nil {
+			return "", fmt.Errorf("format state disk: %w", err)
+		}
+		m.report("state disk formatted")
+	case blockdev.Ext4:
+		if err := m.reaper.Run(ctx, "/sbin/e2fsck", "-p", device); err != nil {
+			m.report("state disk check: %v", err)
+		}
+	}
+	return device, nil
+}
+
+const (
+	preloaded      = "/usr/share/slipway/containerd" // as the image build left containerd's root directory
+	containerdRoot = "/var/lib/containerd"
+)
+
+// Where containerd keeps what belongs to images, below its root directory.
+const (
+	metadataDB  = "io.containerd.metadata.v1.bolt/meta.db"
+	snapshotsDB = "io.containerd.snapshotter.v1.overlayfs/metadata.db"
+	snapshots   = "io.containerd.snapshotter.v1.overlayfs/snapshots"
+	blobs       = "io.containerd.content.v1.content/blobs/sha256"
+)
+
+// preloadImages gives containerd the images which the root file system holds, unpacked, without a copy: its databases
+// and the few small blobs that are left (manifests and configurations) are copied, each unpacked layer is linked to
+// where it lies read-only. It runs once in a state disk's life.
+func preloadImages(from, to string) error {
+	if _, err := os.Stat(filepath.Join(to, metadataDB)); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if _, err := os.Stat(from); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err := os.MkdirAll(filepath.Join(to, snapshots), 0o700); err != nil {
+		return err
+	}
+	layers, err := os.ReadDir(filepath.Join(from, snapshots))
+	if err != nil {
+		return err
+	}
+	for _, l := range layers {
+		if err := os.Symlink(filepath.Join(from, snapshots, l.Name()), filepath.Join(to, snapshots, l.Name())); err != nil {
+			return err
+		}
+	}
+	if err := os.CopyFS(filepath.Join(to, blobs), os.DirFS(filepath.Join(from, blobs))); err != nil {
+		return err
+	}
+	// The metadata comes last: it marks all this as done.
+	for _, db := range []string{snapshotsDB, metadataDB} {
+		content, err := os.ReadFile(filepath.Join(from, db))
+		if err != nil {
+			return err
+		}
+		if err := os.MkdirAll(filepath.Dir(filepath.Join(to, db)), 0o700); err != nil {
+			return err
+		}
+		if err := os.WriteFile(filepath.Join(to, db), content, 0o600); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// loadModules loads what a node needs, and then makes the settings that exist only with those modules.
+func (m *machine) loadModules() {
+	if err := kernel.LoadModules(os.DirFS("/usr/lib/modules"), "node.order"); err != nil {
+		m.report("%v", err)
+	}
+	if err := kernel.SetSysctls("/proc/sys", kernel.NodeSysctls); err != nil {
+		m.report("%v", err)
+	}
+}

@@ -1,0 +1,77 @@
+package supervise
+
+import (
+	"io"
+	"os"
+)
+
+// maxLog is the size in bytes at which a log file is moved aside, replacing the one moved before: each service keeps at
+// most twice as much.
+const maxLog = 8 << 20
+
+// logFile copies what services write into a pipe to a file that does not grow without bound.
+type logFile struct {
+	path string
+	in   *os.File // services inherit this end
+	done chan struct{}
+}
+
+func openLog(path string) (*logFile, error) {
+	out, in, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	l := &logFile{path: path, in: in, done: make(chan struct{})}
+	file, size, err := l.open()
+	if err != nil {
+		in.Close()
+		out.Close()
+		return nil, err
+	}
+	go func() {
+		defer close(l.done)
+		defer out.Close()
+		l.copy(file, size, out)
+	}()
+	return l, nil
+}
+
+// Writer is what a service writes to.
+func (l *logFile) Writer() *os.File { return l.in }
+
+// Close ends the log when the last service that inherited it has ended.
+func (l *logFile) Close() error { return l.in.Close() }
+
+func (l *logFile) open() (*os.File, int64, error) {
+	file, err := os.OpenFile(l.path, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o640)
+	if err != nil {
+		return nil, 0, err
+	}
+	info, err := file.Stat()
+	if err != nil {
+		file.Close()
+		return nil, 0, err
+	}
+	return file, info.Size(), nil
+}
+
+// copy must go on reading whatever happens, or the service blocks: what cannot be written is lost.
+func (l *logFile) copy(file *os.File, size int64, from io.Reader) {
+	buffer := make([]byte, 32<<10)
+	for {
+		n, err := from.Read(buffer)
+		if err != nil {
+			file.Close()
+			return
+		}
+		if size+int64(n) > maxLog {
+			_ = os.Rename(l.path, l.path+".1")
+			if next, _, err := l.open(); err == nil {
+				file.Close()
+				file, size = next, 0
+			}
+		}
+		_, _ = file.Write(buffer[:n])
+		size += int64(n)
+	}
+}
