@@ -1,0 +1,135 @@
+package e2e
+
+import (
+	"strings"
+	"testing"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/api/resource"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	slipway "slipway.dev/api/v1alpha1"
+)
+
+// Each specification that cannot work is refused with a message that says what to write instead.
+func TestRejected(t *testing.T) {
+	for name, story := range map[string]struct {
+		change  func(*slipway.TenantCluster)
+		message string
+	}{
+		"overlapping ranges": {
+			func(tc *slipway.TenantCluster) { tc.Spec.Network.PodCIDR = "10.96.0.0/12" },
+			"podCIDR and serviceCIDR overlap; use ranges of their own",
+		},
+		"node range too small": {
+			func(tc *slipway.TenantCluster) { tc.Spec.Network.NodeCIDR = "10.200.0.0/28" },
+			"nodeCIDR is too small",
+		},
+		"pod range too small": {
+			func(tc *slipway.TenantCluster) { tc.Spec.Network.PodCIDR = "10.244.0.0/24" },
+			"podCIDR is too small",
+		},
+		"not a range": {
+			func(tc *slipway.TenantCluster) { tc.Spec.Network.PodCIDR = "10.244.0.0" },
+			"write it as ADDRESS/PREFIX",
+		},
+		"even number of etcd replicas": {
+			func(tc *slipway.TenantCluster) { tc.Spec.ControlPlane.Etcd.Replicas = 2 },
+			"use 1, 3 or 5",
+		},
+		"unknown version": {
+			func(tc *slipway.TenantCluster) { tc.Spec.Version = "v1.99.0" },
+			"use v1.36.3",
+		},
+		"malformed version": {
+			func(tc *slipway.TenantCluster) { tc.Spec.Version = "1.36" },
+			"a version has the form v1.MINOR.PATCH",
+		},
+		"pool newer than the control plane": {
+			func(tc *slipway.TenantCluster) {
+				tc.Spec.NodePools[0].Version = new(slipway.KubernetesVersion("v1.37.0"))
+			},
+			"a nodePool may not run a newer Kubernetes than the control plane",
+		},
+		"guest memory too small": {
+			func(tc *slipway.TenantCluster) { tc.Spec.NodePools[0].Machine.Memory = resource.MustParse("256Mi") },
+			"use 1Gi or more",
+		},
+		"name too long": {
+			func(tc *slipway.TenantCluster) { tc.Name = strings.Repeat("a", 41) },
+			"use a shorter name",
+		},
+		"name with a dot": {
+			func(tc *slipway.TenantCluster) { tc.Name = "a.b" },
+			"must be a DNS label",
+		},
+		"name of a pool": {
+			func(tc *slipway.TenantCluster) { tc.Spec.NodePools[0].Name = "Workers" },
+			"a nodePool's name must be a DNS label",
+		},
+		"registry without a scheme": {
+			func(tc *slipway.TenantCluster) {
+				tc.Spec.Registries = []slipway.Registry{{Host: "docker.io", Endpoint: "mirror:5000"}}
+			},
+			"endpoint must be a URL",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			tc := specification("default", "rejected")
+			story.change(tc)
+			err := env.management.Create(t.Context(), tc, client.DryRunAll)
+			if !apierrors.IsInvalid(err) || !strings.Contains(err.Error(), story.message) {
+				t.Fatalf("want a refusal that says %q, got: %v", story.message, err)
+			}
+		})
+	}
+}
+
+// What cannot change is refused on change.
+func TestRejectedChange(t *testing.T) {
+	te := alpha.get(t)
+	for name, story := range map[string]struct {
+		change  func(*slipway.TenantCluster)
+		message string
+	}{
+		"ranges":       {func(tc *slipway.TenantCluster) { tc.Spec.Network.PodCIDR = "10.100.0.0/16" }, "cannot change; create another TenantCluster"},
+		"etcd storage": {func(tc *slipway.TenantCluster) { tc.Spec.ControlPlane.Etcd.Storage = resource.MustParse("5Gi") }, "etcd.storage cannot change"},
+		"DNS domain":   {func(tc *slipway.TenantCluster) { tc.Spec.DNS.Domain = "example.internal" }, "dns.domain cannot change"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			changed := &slipway.TenantCluster{}
+			if err := env.management.Get(t.Context(), client.ObjectKeyFromObject(te.TenantCluster), changed); err != nil {
+				t.Fatal(err)
+			}
+			before := changed.DeepCopy()
+			story.change(changed)
+			err := env.management.Patch(t.Context(), changed, client.MergeFrom(before), client.DryRunAll)
+			if !apierrors.IsInvalid(err) || !strings.Contains(err.Error(), story.message) {
+				t.Fatalf("want a refusal that says %q, got: %v", story.message, err)
+			}
+		})
+	}
+}
+
+// A specification that is valid but cannot be met says in its status which
+// object blocks, and recovers when it is mended.
+func TestImpossible(t *testing.T) {
+	spec := specification("team-impossible", "room")
+	spec.Spec.NodePools[0].Machine.Memory = resource.MustParse("900Gi")
+	te := submit(t, spec)
+	te.await(t, "status names the worker for which there is no room", func(tc *slipway.TenantCluster) bool {
+		c := meta.FindStatusCondition(tc.Status.Conditions, slipway.ConditionWorkersReady)
+		return c != nil && strings.Contains(c.Message, "a-") && strings.Contains(c.Message, "Insufficient memory")
+	})
+	mended := &slipway.TenantCluster{}
+	if err := env.management.Get(t.Context(), client.ObjectKeyFromObject(te.TenantCluster), mended); err != nil {
+		t.Fatal(err)
+	}
+	before := mended.DeepCopy()
+	mended.Spec.NodePools[0].Machine.Memory = resource.MustParse("2Gi")
+	if err := env.management.Patch(t.Context(), mended, client.MergeFrom(before)); err != nil {
+		t.Fatal(err)
+	}
+	te.awaitReady(t)
+}

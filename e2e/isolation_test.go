@@ -1,0 +1,219 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	slipway "slipway.dev/api/v1alpha1"
+)
+
+// target is an address that a tenant must not reach.
+type target struct {
+	name, host string
+	port       int
+}
+
+func (a target) String() string { return net.JoinHostPort(a.host, strconv.Itoa(a.port)) }
+
+// Two tenants with identical CIDRs live side by side, and neither reaches the
+// other nor the management cluster: not from a pod, not through its own API
+// server, and not with its own credentials.
+func TestIsolation(t *testing.T) {
+	beta.submit(t)
+	one, two := alpha.get(t), beta.get(t)
+	if one.Spec.Network != two.Spec.Network {
+		t.Fatalf("this story wants identical ranges, got %v and %v", one.Spec.Network, two.Spec.Network)
+	}
+	for _, te := range []*tenant{one, two} {
+		te.deployServer(t, "default", "server", 1)
+	}
+
+	t.Run("equal addresses are each tenant's own", func(t *testing.T) { testOwnAddresses(t, one, two) })
+	targets := append(managementTargets(t), hostedTargets(t, two)...)
+	t.Run("the targets are alive", func(t *testing.T) { testTargetsAlive(t, targets) })
+	t.Run("from a pod", func(t *testing.T) {
+		pod := one.serverPod(t, "default", "server")
+		if err := one.connectFrom(t, pod, target{name: "own API", host: "kubernetes.default.svc", port: 443}); err != nil {
+			t.Fatalf("a pod reaches its own API server: %v", err)
+		}
+		for _, target := range targets {
+			if err := one.connectFrom(t, pod, target); err == nil {
+				t.Errorf("a pod of a tenant reached %s at %s", target.name, target)
+			}
+		}
+	})
+	t.Run("through the API server", func(t *testing.T) { testProxyBridge(t, one, targets) })
+	t.Run("with its own credentials", func(t *testing.T) { testForeignCredentials(t, one, two) })
+}
+
+// testOwnAddresses: each tenant's pod answers at its address in its own
+// tenant, under its own name, though the addresses of both may be equal.
+func testOwnAddresses(t *testing.T, one, two *tenant) {
+	podOne, podTwo := one.serverPod(t, "default", "server"), two.serverPod(t, "default", "server")
+	for _, from := range []struct {
+		te         *tenant
+		pod, other *corev1.Pod
+	}{{one, podOne, podTwo}, {two, podTwo, podOne}} {
+		answer, err := from.te.dial(t, from.pod, from.pod.Status.PodIP, 8080)
+		if err != nil || answer != from.pod.Name {
+			t.Errorf("pod %s answers %q in its own tenant, %v", from.pod.Name, answer, err)
+		}
+		if answer, _ := from.te.dial(t, from.pod, from.other.Status.PodIP, 8080); answer == from.other.Name {
+			t.Errorf("pod %s reached pod %s of another tenant", from.pod.Name, from.other.Name)
+		}
+	}
+}
+
+// managementTargets are the API, etcd and kubelets of the management cluster.
+func managementTargets(t *testing.T) []target {
+	t.Helper()
+	nodes := &corev1.NodeList{}
+	if err := env.management.List(t.Context(), nodes); err != nil {
+		t.Fatal(err)
+	}
+	var targets []target
+	for _, node := range nodes.Items {
+		for _, address := range node.Status.Addresses {
+			if address.Type != corev1.NodeInternalIP {
+				continue
+			}
+			targets = append(targets,
+				target{"kubelet of management node " + node.Name, address.Address, 10250},
+				target{"management etcd", address.Address, 2379},
+				target{"management API on node " + node.Name, address.Address, 6443})
+		}
+	}
+	service := &corev1.Service{}
+	if err := env.management.Get(t.Context(), client.ObjectKey{Namespace: "default", Name: "kubernetes"}, service); err != nil {
+		t.Fatal(err)
+	}
+	return append(targets, target{"management API Service", service.Spec.ClusterIP, 443})
+}
+
+// hostedTargets are the control plane of a tenant, as the management cluster sees it.
+func hostedTargets(t *testing.T, te *tenant) []target {
+	t.Helper()
+	pods := &corev1.PodList{}
+	if err := env.management.List(t.Context(), pods, client.InNamespace(te.Status.HostedNamespace)); err != nil {
+		t.Fatal(err)
+	}
+	var targets []target
+	for _, pod := range pods.Items {
+		switch {
+		case strings.HasPrefix(pod.Name, "etcd-"):
+			targets = append(targets, target{"etcd of the other tenant", pod.Status.PodIP, 2379})
+		case strings.HasPrefix(pod.Name, "kube-apiserver-"):
+			targets = append(targets, target{"API server pod of the other tenant", pod.Status.PodIP, slipway.APIServerPort})
+		}
+	}
+	service := &corev1.Service{}
+	if err := env.management.Get(t.Context(), client.ObjectKey{Namespace: te.Status.HostedNamespace, Name: "kube-apiserver"}, service); err != nil {
+		t.Fatal(err)
+	}
+	return append(targets, target{"API Service of the other tenant", service.Spec.ClusterIP, slipway.APIServerPort})
+}
+
+// testTargetsAlive: on the management node every target does answer, so that
+// the refusals of this story mean something.
+func testTargetsAlive(t *testing.T, targets []target) {
+	if len(env.nodeCommand) == 0 {
+		t.Skip("E2E_NODE_COMMAND is not set: this cluster gives no shell on its nodes")
+	}
+	for _, target := range targets {
+		arguments := append(env.nodeCommand[1:], filepath.Join(cacheDir(), "bin", "agnhost"), "connect", "--timeout=5s", target.String())
+		if output, err := exec.CommandContext(t.Context(), env.nodeCommand[0], arguments...).CombinedOutput(); err != nil {
+			t.Errorf("%s at %s does not answer on the management node: %v\n%s", target.name, target, err, output)
+		}
+	}
+}
+
+// connectFrom opens a TCP connection from a pod made by deployServer.
+func (te *tenant) connectFrom(t *testing.T, pod *corev1.Pod, to target) error {
+	t.Helper()
+	_, err := te.kubectl(t, "exec", "-n", pod.Namespace, pod.Name, "--", "/agnhost", "connect", "--timeout=3s", to.String())
+	return err
+}
+
+// testProxyBridge: the administrator of a tenant points Endpoints at foreign
+// addresses and asks the API server, which also has a NIC on the management
+// side, to proxy there.
+func testProxyBridge(t *testing.T, te *tenant, targets []target) {
+	for i, target := range targets {
+		name := "bridge-" + strconv.Itoa(i)
+		service := &corev1.Service{
+			ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: name},
+			Spec:       corev1.ServiceSpec{ClusterIP: corev1.ClusterIPNone, Ports: []corev1.ServicePort{{Name: "x", Port: int32(target.port)}}},
+		}
+		slice := &discoveryv1.EndpointSlice{
+			ObjectMeta:  metav1.ObjectMeta{Namespace: "default", Name: name, Labels: map[string]string{discoveryv1.LabelServiceName: name}},
+			AddressType: discoveryv1.AddressTypeIPv4,
+			Endpoints:   []discoveryv1.Endpoint{{Addresses: []string{target.host}}},
+			Ports:       []discoveryv1.EndpointPort{{Name: new("x"), Port: new(int32(target.port))}},
+		}
+		endpoints := &corev1.Endpoints{ //nolint:staticcheck // the API server's proxy reads Endpoints where slices are missing
+			ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: name},
+			Subsets: []corev1.EndpointSubset{{ //nolint:staticcheck // as above
+				Addresses: []corev1.EndpointAddress{{IP: target.host}},
+				Ports:     []corev1.EndpointPort{{Name: "x", Port: int32(target.port)}},
+			}},
+		}
+		for _, object := range []client.Object{service, slice, endpoints} {
+			if err := client.IgnoreAlreadyExists(te.client.Create(t.Context(), object)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		output, err := te.kubectl(t, "get", "--raw", fmt.Sprintf("/api/v1/namespaces/default/services/https:%s:x/proxy/", name), "--request-timeout=8s")
+		if reached(output, err) {
+			t.Errorf("the API server proxied to %s at %s: %q, %v", target.name, target, output, err)
+		}
+		if err := te.client.Delete(t.Context(), service); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// reached tells an answer of the target, also a refusal by it, from no connection at all.
+func reached(output string, err error) bool {
+	if err == nil {
+		return true
+	}
+	for _, sign := range []string{"connect: ", "i/o timeout", "deadline exceeded", "Timeout", "no route to host", "connection refused", "timed out"} {
+		if strings.Contains(err.Error(), sign) || strings.Contains(output, sign) {
+			return false
+		}
+	}
+	return true
+}
+
+// testForeignCredentials: the certificate of one tenant is worth nothing at
+// the API server of the other, nor at that of the management cluster.
+func testForeignCredentials(t *testing.T, one, two *tenant) {
+	for name, server := range map[string]struct {
+		url string
+		ca  []byte
+	}{
+		"the other tenant":       {two.config.Host, two.config.CAData},
+		"the management cluster": {env.config.Host, env.config.CAData},
+	} {
+		config := *one.config
+		config.Host, config.CAData = server.url, server.ca
+		c, err := newClient(&config)
+		if err == nil {
+			err = c.List(context.Background(), &corev1.NamespaceList{})
+		}
+		if err == nil || !strings.Contains(err.Error(), "Unauthorized") && !strings.Contains(err.Error(), "provide credentials") {
+			t.Errorf("%s answered the credentials of a tenant with: %v", name, err)
+		}
+	}
+}

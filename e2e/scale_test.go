@@ -1,0 +1,96 @@
+package e2e
+
+import (
+	"os"
+	"os/exec"
+	"testing"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	slipway "slipway.dev/api/v1alpha1"
+)
+
+// A team scales a pool through its TenantCluster, up and down; pods move before a worker goes.
+func TestScale(t *testing.T) {
+	te := alpha.get(t)
+	te.deployServer(t, "default", "server", 1)
+
+	te.setReplicas(t, "a", new(int32(2)))
+	te.awaitReadyNodes(t, 2)
+	te.deployServer(t, "default", "spread", 4)
+	te.setReplicas(t, "a", new(int32(1)))
+	te.awaitReadyNodes(t, 1)
+
+	awaitNone(t, te.client, &corev1.PodList{}, &corev1.Pod{}, "no pod is left on a worker that is gone",
+		client.InNamespace("default"), client.MatchingFields{"status.phase": "Failed"})
+	for name, replicas := range map[string]int32{"server": 1, "spread": 4} {
+		awaitObject(t, te.client, client.ObjectKey{Namespace: "default", Name: name}, &appsv1.DeploymentList{}, &appsv1.Deployment{},
+			"Deployment "+name+" complete on the worker that is left",
+			func(d *appsv1.Deployment) bool { return d.Status.ReadyReplicas == replicas })
+	}
+	if err := te.client.Delete(t.Context(), &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "spread"}}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// For a pool whose replicas the TenantCluster leaves out, kubectl scale nodepool does the same, and nobody sets it back.
+func TestScaleNodePool(t *testing.T) {
+	te := alpha.get(t)
+	te.setReplicas(t, "a", nil)
+	hosted := te.Status.HostedNamespace
+
+	te.scaleNodePool(t, hosted, "a", "2")
+	te.awaitReadyNodes(t, 2)
+	te.scaleNodePool(t, hosted, "a", "1")
+	te.awaitReadyNodes(t, 1)
+	te.awaitReady(t)
+}
+
+// setReplicas changes one pool of the TenantCluster; nil leaves the number out.
+func (te *tenant) setReplicas(t *testing.T, pool string, replicas *int32) {
+	t.Helper()
+	changed := &slipway.TenantCluster{}
+	if err := env.management.Get(t.Context(), client.ObjectKeyFromObject(te.TenantCluster), changed); err != nil {
+		t.Fatal(err)
+	}
+	before := changed.DeepCopy()
+	for i := range changed.Spec.NodePools {
+		if changed.Spec.NodePools[i].Name == pool {
+			changed.Spec.NodePools[i].Replicas = replicas
+		}
+	}
+	if err := env.management.Patch(t.Context(), changed, client.MergeFrom(before)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (te *tenant) scaleNodePool(t *testing.T, namespace, name, replicas string) {
+	t.Helper()
+	command := exec.CommandContext(t.Context(), env.kubectl, "--kubeconfig", os.Getenv("KUBECONFIG"),
+		"scale", "nodepool", "-n", namespace, name, "--replicas", replicas)
+	if output, err := command.CombinedOutput(); err != nil {
+		t.Fatalf("kubectl scale nodepool: %v\n%s", err, output)
+	}
+}
+
+// awaitReadyNodes waits until the pools have that many Machines, all Ready and none on its way out.
+func (te *tenant) awaitReadyNodes(t *testing.T, want int) {
+	t.Helper()
+	te.await(t, "TenantCluster Ready after scaling", func(tc *slipway.TenantCluster) bool {
+		w := tc.Status.Workers
+		return w != nil && w.Desired == int32(want) && w.Ready == int32(want)
+	})
+	awaitObjects(t, env.management, &slipway.MachineList{}, &slipway.Machine{}, "Machines", func(machines []*slipway.Machine) bool {
+		return len(machines) == want
+	}, client.InNamespace(te.Status.HostedNamespace))
+	nodes := &corev1.NodeList{}
+	if err := te.client.List(t.Context(), nodes); err != nil {
+		t.Fatal(err)
+	}
+	if len(nodes.Items) != want {
+		t.Fatalf("the tenant has %d nodes, want %d", len(nodes.Items), want)
+	}
+}

@@ -1,0 +1,227 @@
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	slipway "slipway.dev/api/v1alpha1"
+)
+
+// tenant is a TenantCluster that a story made.
+type tenant struct {
+	*slipway.TenantCluster
+	// client of the tenant's own API, once it is ready.
+	client     client.WithWatch
+	config     *rest.Config
+	kubeconfig string
+}
+
+// specification is the usual tenant of a story: one worker that can pull the test images.
+func specification(namespace, name string) *slipway.TenantCluster {
+	return &slipway.TenantCluster{
+		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name},
+		Spec: slipway.TenantClusterSpec{
+			Version: slipway.SupportedVersions[0],
+			Registries: []slipway.Registry{{
+				Host:                  env.registry.host,
+				Endpoint:              env.registry.endpoint,
+				CASecretName:          "registry-ca",
+				CredentialsSecretName: "registry-credentials",
+			}},
+			NodePools: []slipway.ClusterNodePool{{Name: "a", Replicas: new(int32(1))}},
+		},
+	}
+}
+
+// newNamespace makes a team's namespace with what it takes to pull the test images.
+func newNamespace(ctx context.Context, name string) error {
+	objects := []client.Object{
+		&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}},
+		&corev1.Secret{
+			ObjectMeta: metav1.ObjectMeta{Namespace: name, Name: "registry-ca"},
+			Data:       map[string][]byte{"ca.crt": env.registry.ca},
+		},
+		&corev1.Secret{
+			ObjectMeta: metav1.ObjectMeta{Namespace: name, Name: "registry-credentials"},
+			Type:       corev1.SecretTypeBasicAuth,
+			StringData: map[string]string{"username": env.registry.username, "password": env.registry.password},
+		},
+	}
+	for _, object := range objects {
+		if err := client.IgnoreAlreadyExists(env.management.Create(ctx, object)); err != nil {
+			return fmt.Errorf("make %T %s: %w", object, object.GetName(), err)
+		}
+	}
+	return nil
+}
+
+// submit creates a TenantCluster and deletes it when the story ends.
+func submit(t *testing.T, spec *slipway.TenantCluster) *tenant {
+	t.Helper()
+	if err := newNamespace(t.Context(), spec.Namespace); err != nil {
+		t.Fatal(err)
+	}
+	if err := env.management.Create(t.Context(), spec); err != nil {
+		t.Fatalf("create TenantCluster: %v", err)
+	}
+	made := &tenant{TenantCluster: spec}
+	t.Cleanup(func() {
+		if t.Failed() {
+			made.explain(t)
+		}
+		err := env.management.Delete(context.Background(), &slipway.TenantCluster{ObjectMeta: metav1.ObjectMeta{Namespace: spec.Namespace, Name: spec.Name}})
+		if client.IgnoreNotFound(err) != nil {
+			t.Errorf("delete TenantCluster: %v", err)
+		}
+	})
+	return made
+}
+
+// awaitReady waits until the tenant is Ready and connects to it.
+func (te *tenant) awaitReady(t *testing.T) {
+	t.Helper()
+	te.TenantCluster = te.await(t, "TenantCluster Ready", func(tc *slipway.TenantCluster) bool {
+		return isTrue(tc.Status.Conditions, slipway.ConditionReady, tc.Generation)
+	})
+	te.connect(t)
+}
+
+func (te *tenant) await(t *testing.T, what string, done func(*slipway.TenantCluster) bool) *slipway.TenantCluster {
+	t.Helper()
+	return awaitObject(t, env.management, client.ObjectKeyFromObject(te.TenantCluster), &slipway.TenantClusterList{}, &slipway.TenantCluster{}, what, done)
+}
+
+// connect reads the kubeconfig that the tenant's team gets.
+func (te *tenant) connect(t *testing.T) {
+	t.Helper()
+	secret := &corev1.Secret{}
+	key := client.ObjectKey{Namespace: te.Namespace, Name: te.Status.KubeconfigSecretName}
+	if err := env.management.Get(t.Context(), key, secret); err != nil {
+		t.Fatalf("read kubeconfig: %v", err)
+	}
+	directory, err := os.MkdirTemp("", "slipway-e2e-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	removeAtEnd(directory)
+	te.kubeconfig = filepath.Join(directory, te.Name+".kubeconfig")
+	if err := os.WriteFile(te.kubeconfig, secret.Data["value"], 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if te.config, err = clientcmd.RESTConfigFromKubeConfig(secret.Data["value"]); err != nil {
+		t.Fatalf("read kubeconfig: %v", err)
+	}
+	if te.client, err = newClient(te.config); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// kubectlCommand is kubectl against the tenant.
+func (te *tenant) kubectlCommand(ctx context.Context, arguments ...string) *exec.Cmd {
+	return exec.CommandContext(ctx, env.kubectl, append([]string{"--kubeconfig", te.kubeconfig}, arguments...)...)
+}
+
+// kubectl runs kubectl against the tenant and gives what it prints, trimmed.
+func (te *tenant) kubectl(t *testing.T, arguments ...string) (string, error) {
+	t.Helper()
+	var output, problems bytes.Buffer
+	command := te.kubectlCommand(t.Context(), arguments...)
+	command.Stdout, command.Stderr = &output, &problems
+	if err := command.Run(); err != nil {
+		return strings.TrimSpace(output.String()), fmt.Errorf("kubectl %s: %w: %s", strings.Join(arguments, " "), err, problems.String())
+	}
+	return strings.TrimSpace(output.String()), nil
+}
+
+// explain prints what a person would look at when a tenant is not what it should be.
+func (te *tenant) explain(t *testing.T) {
+	hosted := slipway.HostedNamespace(te.Namespace, te.Name)
+	for _, arguments := range [][]string{
+		{"get", "slipway", "-A", "-o", "wide"},
+		{"get", "pods,vm,vmi,pvc,certificates", "-n", hosted, "-o", "wide"},
+		{"get", "events", "-n", hosted, "--sort-by=.lastTimestamp"},
+		{"get", "tenantcluster", "-n", te.Namespace, te.Name, "-o", "yaml"},
+	} {
+		output, err := exec.Command(env.kubectl, append([]string{"--kubeconfig", os.Getenv("KUBECONFIG")}, arguments...)...).CombinedOutput()
+		t.Logf("kubectl %s (%v)\n%s", strings.Join(arguments, " "), err, output)
+	}
+}
+
+// shared is a tenant that several stories look at, made by the first that asks.
+type shared struct {
+	once   sync.Once
+	tenant *tenant
+	build  func() *slipway.TenantCluster
+}
+
+// alpha and beta have the same names for everything inside, and the same address ranges.
+var (
+	alpha = &shared{build: func() *slipway.TenantCluster { return specification("team-alpha", "main") }}
+	beta  = &shared{build: func() *slipway.TenantCluster { return specification("team-beta", "main") }}
+)
+
+// get makes the tenant, if it is not there, and waits until it is Ready.
+func (s *shared) get(t *testing.T) *tenant {
+	t.Helper()
+	s.submit(t)
+	s.tenant.awaitReady(t)
+	return s.tenant
+}
+
+// submit makes the tenant, if it is not there; it lives until the stories end.
+func (s *shared) submit(t *testing.T) {
+	t.Helper()
+	s.once.Do(func() {
+		spec := s.build()
+		if err := newNamespace(t.Context(), spec.Namespace); err != nil {
+			t.Fatal(err)
+		}
+		if err := env.management.Create(t.Context(), spec); err != nil {
+			t.Fatalf("create TenantCluster: %v", err)
+		}
+		s.tenant = &tenant{TenantCluster: spec}
+	})
+	if s.tenant == nil {
+		t.Fatal("an earlier story could not make this tenant")
+	}
+	t.Cleanup(func() {
+		if t.Failed() {
+			s.tenant.explain(t)
+		}
+	})
+}
+
+var temporary []string
+
+func removeAtEnd(path string) { temporary = append(temporary, path) }
+
+// tearDown deletes the shared tenants.
+func tearDown() error {
+	for _, path := range temporary {
+		if err := os.RemoveAll(path); err != nil {
+			return fmt.Errorf("remove %s: %w", path, err)
+		}
+	}
+	for _, s := range []*shared{alpha, beta} {
+		if s.tenant == nil {
+			continue
+		}
+		if err := client.IgnoreNotFound(env.management.Delete(context.Background(), s.tenant.TenantCluster)); err != nil {
+			return fmt.Errorf("delete %s: %w", s.tenant.Name, err)
+		}
+	}
+	return nil
+}
