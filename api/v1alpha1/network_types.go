@@ -108,11 +108,13 @@ type NetworkPortSpec struct {
 	// routes are ranges that live behind this NIC: the pod CIDRs of a worker.
 	// +optional
 	// +listType=set
+	// +kubebuilder:validation:MaxItems=64
 	Routes []CIDR `json:"routes,omitempty"`
 	// managementEgress is all that a pod with this NIC may open on its other, management-side interface.
 	// Ignored without podName.
 	// +optional
 	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=16
 	ManagementEgress []EgressRule `json:"managementEgress,omitempty"`
 }
 

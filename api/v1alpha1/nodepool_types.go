@@ -103,10 +103,12 @@ type MachineSpec struct {
 	Machine MachineSize `json:"machine"`
 	// labels of the Node.
 	// +optional
+	// +kubebuilder:validation:MaxProperties=32
 	Labels map[string]NodeLabelValue `json:"labels,omitempty"`
 	// taints of the Node.
 	// +optional
 	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=16
 	Taints []NodeTaint `json:"taints,omitempty"`
 	// cluster is what the worker needs to know of its cluster.
 	Cluster MachineCluster `json:"cluster"`
@@ -128,6 +130,7 @@ type MachineCluster struct {
 	// +optional
 	// +listType=map
 	// +listMapKey=host
+	// +kubebuilder:validation:MaxItems=16
 	Registries []Registry `json:"registries,omitempty"`
 }
 

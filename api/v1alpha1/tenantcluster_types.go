@@ -54,8 +54,10 @@ type TenantClusterSpec struct {
 	ControlPlane ControlPlane `json:"controlPlane,omitempty"`
 
 	// network gives the address ranges and the pod network of the tenant.
+	// The default is spelled out because rules are checked against it before the defaults of its fields.
+	//
 	// +optional
-	// +kubebuilder:default={}
+	// +kubebuilder:default={podCIDR: "10.244.0.0/16", serviceCIDR: "10.96.0.0/16", nodeCIDR: "10.200.0.0/24", cni: bridge}
 	Network ClusterNetwork `json:"network,omitempty"`
 
 	// exposure says how the API is reached from outside the management cluster.
@@ -79,7 +81,7 @@ type TenantClusterSpec struct {
 	// +optional
 	// +listType=map
 	// +listMapKey=name
-	// +kubebuilder:validation:MaxItems=16
+	// +kubebuilder:validation:MaxItems=12
 	// +kubebuilder:default={}
 	NodePools []ClusterNodePool `json:"nodePools,omitempty"`
 }
@@ -104,8 +106,10 @@ type ControlPlane struct {
 	Replicas int32 `json:"replicas,omitempty"`
 
 	// etcd sizes the tenant's own etcd.
+	// The default is spelled out because rules are checked against it before the defaults of its fields.
+	//
 	// +optional
-	// +kubebuilder:default={}
+	// +kubebuilder:default={replicas: 1, storage: "2Gi"}
 	Etcd Etcd `json:"etcd,omitempty"`
 
 	// resources of one API server. The smaller components take a share of their own.
@@ -130,7 +134,7 @@ type Etcd struct {
 	// storage of one member.
 	// +optional
 	// +kubebuilder:default="2Gi"
-	// +kubebuilder:validation:XValidation:rule="isQuantity(string(self)) && quantity(string(self)).compareTo(quantity('512Mi')) >= 0",message="etcd needs at least 512Mi of storage"
+	// +kubebuilder:validation:XValidation:rule="quantity(string(self)).compareTo(quantity('512Mi')) >= 0",message="etcd needs at least 512Mi of storage"
 	Storage resource.Quantity `json:"storage,omitempty"`
 
 	// storageClassName of the claims; the management cluster's default class when left out.
@@ -326,13 +330,13 @@ type MachineSize struct {
 	// memory of the guest.
 	// +optional
 	// +kubebuilder:default="2Gi"
-	// +kubebuilder:validation:XValidation:rule="isQuantity(string(self)) && quantity(string(self)).compareTo(quantity('1Gi')) >= 0",message="a guest needs at least 1Gi of memory to run a kubelet and pods; use 1Gi or more"
+	// +kubebuilder:validation:XValidation:rule="quantity(string(self)).compareTo(quantity('1Gi')) >= 0",message="a guest needs at least 1Gi of memory to run a kubelet and pods; use 1Gi or more"
 	Memory resource.Quantity `json:"memory,omitempty"`
 
 	// disk for images, containers and logs.
 	// +optional
 	// +kubebuilder:default="10Gi"
-	// +kubebuilder:validation:XValidation:rule="isQuantity(string(self)) && quantity(string(self)).compareTo(quantity('4Gi')) >= 0",message="a guest needs at least 4Gi of disk for images and logs; use 4Gi or more"
+	// +kubebuilder:validation:XValidation:rule="quantity(string(self)).compareTo(quantity('4Gi')) >= 0",message="a guest needs at least 4Gi of disk for images and logs; use 4Gi or more"
 	Disk resource.Quantity `json:"disk,omitempty"`
 }
 

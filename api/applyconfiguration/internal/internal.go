@@ -89,7 +89,9 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: etcd
       type:
         namedType: dev.slipway.api.v1alpha1.Etcd
-      default: {}
+      default:
+        replicas: 1
+        storage: 2Gi
     - name: replicas
       type:
         scalar: numeric
@@ -553,7 +555,11 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: network
       type:
         namedType: dev.slipway.api.v1alpha1.ClusterNetwork
-      default: {}
+      default:
+        cni: bridge
+        nodeCIDR: 10.200.0.0/24
+        podCIDR: 10.244.0.0/16
+        serviceCIDR: 10.96.0.0/16
     - name: nodePools
       type:
         list:

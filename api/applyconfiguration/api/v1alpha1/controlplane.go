@@ -14,6 +14,7 @@ type ControlPlaneApplyConfiguration struct {
 	// replicas of the API server, the controller manager and the scheduler.
 	Replicas *int32 `json:"replicas,omitempty"`
 	// etcd sizes the tenant's own etcd.
+	// The default is spelled out because rules are checked against it before the defaults of its fields.
 	Etcd *EtcdApplyConfiguration `json:"etcd,omitempty"`
 	// resources of one API server. The smaller components take a share of their own.
 	Resources *v1.ResourceRequirements `json:"resources,omitempty"`

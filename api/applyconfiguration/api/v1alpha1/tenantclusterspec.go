@@ -16,6 +16,7 @@ type TenantClusterSpecApplyConfiguration struct {
 	// controlPlane sizes the hosted control plane.
 	ControlPlane *ControlPlaneApplyConfiguration `json:"controlPlane,omitempty"`
 	// network gives the address ranges and the pod network of the tenant.
+	// The default is spelled out because rules are checked against it before the defaults of its fields.
 	Network *ClusterNetworkApplyConfiguration `json:"network,omitempty"`
 	// exposure says how the API is reached from outside the management cluster.
 	Exposure *ExposureApplyConfiguration `json:"exposure,omitempty"`
