@@ -113,6 +113,7 @@ func (m *machine) runNode(ctx context.Context) {
 		m.report("kube-proxy: %v", err)
 		return
 	}
+	m.report("kube-proxy started")
 	m.run(ctx, kubeProxyService(hostname))
 }
 
