@@ -1,0 +1,171 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/cache"
+	watchtools "k8s.io/client-go/tools/watch"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	slipway "slipway.dev/api/v1alpha1"
+)
+
+// limit bounds each wait; what takes longer has failed.
+const limit = 5 * time.Minute
+
+// settle is how long a tenant is left alone before its memory is read.
+const settle = 30 * time.Second
+
+type bench struct {
+	client client.WithWatch
+	stats  rest.Interface
+}
+
+// created says how long after its creation a tenant was ready.
+type created struct {
+	apiReady, workerReady time.Duration
+}
+
+func newTenant(round int) *slipway.TenantCluster {
+	return &slipway.TenantCluster{
+		ObjectMeta: metav1.ObjectMeta{Namespace: metav1.NamespaceDefault, Name: fmt.Sprintf("bench-%d", round)},
+		Spec: slipway.TenantClusterSpec{
+			Version:   slipway.SupportedVersions[0],
+			NodePools: []slipway.ClusterNodePool{{Name: "a", Replicas: new(int32(1))}},
+		},
+	}
+}
+
+func (b *bench) create(ctx context.Context, tc *slipway.TenantCluster) (created, error) {
+	var result created
+	start := time.Now()
+	if err := b.client.Create(ctx, tc); err != nil {
+		return result, fmt.Errorf("create %s: %w", tc.Name, err)
+	}
+	err := b.follow(ctx, tc, func(event watch.EventType, current *slipway.TenantCluster) bool {
+		if result.apiReady == 0 && meta.IsStatusConditionTrue(current.Status.Conditions, slipway.ConditionControlPlaneReady) {
+			result.apiReady = time.Since(start)
+		}
+		if workers(current) == 1 {
+			result.workerReady = time.Since(start)
+		}
+		return result.apiReady != 0 && result.workerReady != 0
+	})
+	return result, err
+}
+
+func (b *bench) secondWorker(ctx context.Context, tc *slipway.TenantCluster) (time.Duration, error) {
+	current := &slipway.TenantCluster{}
+	if err := b.client.Get(ctx, client.ObjectKeyFromObject(tc), current); err != nil {
+		return 0, err
+	}
+	before := current.DeepCopy()
+	current.Spec.NodePools[0].Replicas = new(int32(2))
+	start := time.Now()
+	if err := b.client.Patch(ctx, current, client.MergeFrom(before)); err != nil {
+		return 0, fmt.Errorf("scale %s: %w", tc.Name, err)
+	}
+	err := b.follow(ctx, tc, func(_ watch.EventType, current *slipway.TenantCluster) bool { return workers(current) == 2 })
+	return time.Since(start), err
+}
+
+// delete measures until the TenantCluster and its hosted namespace are gone; the operators keep the former until the rest is.
+func (b *bench) delete(ctx context.Context, tc *slipway.TenantCluster) (time.Duration, error) {
+	start := time.Now()
+	if err := b.client.Delete(ctx, tc); err != nil {
+		return 0, fmt.Errorf("delete %s: %w", tc.Name, err)
+	}
+	err := b.follow(ctx, tc, func(event watch.EventType, _ *slipway.TenantCluster) bool { return event == watch.Deleted })
+	if err != nil {
+		return 0, err
+	}
+	took := time.Since(start)
+	hosted := slipway.HostedNamespace(tc.Namespace, tc.Name)
+	if err := b.client.Get(ctx, client.ObjectKey{Name: hosted}, &corev1.Namespace{}); client.IgnoreNotFound(err) != nil || err == nil {
+		return 0, fmt.Errorf("namespace %s is left after %s is gone: %w", hosted, tc.Name, errors.Join(err))
+	}
+	return took, nil
+}
+
+func workers(tc *slipway.TenantCluster) int32 {
+	if tc.Status.Workers == nil || tc.Status.ObservedGeneration != tc.Generation {
+		return 0
+	}
+	return tc.Status.Workers.Ready
+}
+
+// follow watches one TenantCluster until done says so.
+func (b *bench) follow(ctx context.Context, tc *slipway.TenantCluster, done func(watch.EventType, *slipway.TenantCluster) bool) error {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	selector := client.MatchingFieldsSelector{Selector: fields.OneTermEqualSelector("metadata.name", tc.Name)}
+	lw := &cache.ListWatch{
+		ListWithContextFunc: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
+			list := &slipway.TenantClusterList{}
+			return list, b.client.List(ctx, list, client.InNamespace(tc.Namespace), selector, &client.ListOptions{Raw: &o})
+		},
+		WatchFuncWithContext: func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
+			return b.client.Watch(ctx, &slipway.TenantClusterList{}, client.InNamespace(tc.Namespace), selector, &client.ListOptions{Raw: &o})
+		},
+	}
+	_, err := watchtools.UntilWithSync(ctx, lw, &slipway.TenantCluster{}, nil, func(event watch.Event) (bool, error) {
+		current, ok := event.Object.(*slipway.TenantCluster)
+		return ok && done(event.Type, current), nil
+	})
+	if err != nil {
+		return fmt.Errorf("follow %s: %w", tc.Name, err)
+	}
+	return nil
+}
+
+// summary is the part of the kubelet's /stats/summary that is read here.
+type summary struct {
+	Pods []struct {
+		PodRef struct{ Name, Namespace string }
+		Memory struct{ WorkingSetBytes int64 }
+	}
+}
+
+// memory is the working set of one tenant's control plane, without its guests, and that of all operators.
+func (b *bench) memory(ctx context.Context, hosted string) (plane, operators int64, err error) {
+	select {
+	case <-ctx.Done():
+		return 0, 0, ctx.Err()
+	case <-time.After(settle):
+	}
+	nodes := &corev1.NodeList{}
+	if err := b.client.List(ctx, nodes); err != nil {
+		return 0, 0, fmt.Errorf("list nodes: %w", err)
+	}
+	for i := range nodes.Items {
+		data, err := b.stats.Get().Resource("nodes").Name(nodes.Items[i].Name).SubResource("proxy", "stats", "summary").DoRaw(ctx)
+		if err != nil {
+			return 0, 0, fmt.Errorf("read statistics of %s: %w", nodes.Items[i].Name, err)
+		}
+		var s summary
+		if err := json.Unmarshal(data, &s); err != nil {
+			return 0, 0, fmt.Errorf("read statistics of %s: %w", nodes.Items[i].Name, err)
+		}
+		for _, pod := range s.Pods {
+			switch {
+			case pod.PodRef.Namespace == hosted && !strings.HasPrefix(pod.PodRef.Name, "virt-launcher-"):
+				plane += pod.Memory.WorkingSetBytes
+			case pod.PodRef.Namespace == "slipway-system":
+				operators += pod.Memory.WorkingSetBytes
+			}
+		}
+	}
+	return plane, operators, nil
+}
