@@ -1,0 +1,62 @@
+package pki
+
+import (
+	"crypto/ecdsa"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"k8s.io/client-go/util/keyutil"
+)
+
+func TestServiceAccountSecret(t *testing.T) {
+	secret, err := ServiceAccountSecret(tenantPKI())
+	if err != nil {
+		t.Fatal(err)
+	}
+	// keyutil is what the API server and the controller manager read keys with.
+	private, err := keyutil.ParsePrivateKeyPEM(secret.Data["sa.key"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	public, err := keyutil.ParsePublicKeysPEM(secret.Data["sa.pub"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, ok := private.(*ecdsa.PrivateKey)
+	if !ok || len(public) != 1 || !key.PublicKey.Equal(public[0]) {
+		t.Errorf("sa.pub %T does not belong to sa.key %T", public, private)
+	}
+}
+
+func TestDigest(t *testing.T) {
+	secret, err := ServiceAccountSecret(tenantPKI())
+	if err != nil {
+		t.Fatal(err)
+	}
+	first := Digest(secret)
+	if len(first.Data) != 0 {
+		t.Error("digest holds keys")
+	}
+	if len(first.Annotations[annotationHash]) != 16 {
+		t.Errorf("hash is %q", first.Annotations[annotationHash])
+	}
+	if diff := cmp.Diff(first, Digest(secret)); diff != "" {
+		t.Errorf("digest of the same Secret differs: %s", diff)
+	}
+	secret.Data["sa.pub"] = append(secret.Data["sa.pub"], '\n')
+	if first.Annotations[annotationHash] == Digest(secret).Annotations[annotationHash] {
+		t.Error("hash does not change with the data")
+	}
+	delete(secret.Data, "sa.pub")
+	if hash := Digest(secret).Annotations[annotationHash]; hash != "" {
+		t.Errorf("incomplete Secret has hash %s", hash)
+	}
+}
+
+func TestHashKeepsKeysAndValuesApart(t *testing.T) {
+	one := hash(map[string][]byte{"a": []byte("bc"), "d": nil})
+	other := hash(map[string][]byte{"ab": []byte("c"), "d": nil})
+	if one == other {
+		t.Error("different data, same hash")
+	}
+}

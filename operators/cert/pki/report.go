@@ -1,0 +1,120 @@
+package pki
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	cmv1 "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
+	cmmeta "github.com/cert-manager/cert-manager/pkg/apis/meta/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	v1alpha1ac "slipway.dev/api/applyconfiguration/api/v1alpha1"
+	"slipway.dev/api/v1alpha1"
+	"slipway.dev/kit/conditions"
+)
+
+// Reasons of the condition Ready.
+const (
+	conditionReady        = "Ready"
+	reasonIssued          = "Issued"
+	reasonInvalidSpec     = "InvalidSpec"
+	reasonWaitCertificate = "WaitingForCertificate"
+	reasonWaitSecret      = "WaitingForSecret"
+)
+
+// Observed is what the API server has of a tenant's PKI. Secrets are digested.
+type Observed struct {
+	Issuers      []*cmv1.Issuer
+	Certificates []*cmv1.Certificate
+	Secrets      []*corev1.Secret
+}
+
+// Report is the status of a tenant whose objects are desired.
+func Report(tenant *v1alpha1.TenantPKI, desired Desired, observed Observed) *v1alpha1ac.TenantPKIApplyConfiguration {
+	certificates, secrets := byName(observed.Certificates), byName(observed.Secrets)
+	var parts []metav1.Condition
+	for _, d := range desired.Certificates {
+		parts = append(parts,
+			certificateCondition(*d.GetName(), certificates[*d.GetName()]),
+			secretCondition(*d.Spec.SecretName, secrets[*d.Spec.SecretName]))
+	}
+	parts = append(parts, secretCondition(v1alpha1.SecretServiceAccount, secrets[v1alpha1.SecretServiceAccount]))
+	return report(tenant, observed, conditions.Summary(conditionReady, reasonIssued, parts...))
+}
+
+// ReportInvalid is the status of a tenant whose spec cannot be fulfilled.
+func ReportInvalid(tenant *v1alpha1.TenantPKI, observed Observed, cause error) *v1alpha1ac.TenantPKIApplyConfiguration {
+	return report(tenant, observed, conditions.False(conditionReady, reasonInvalidSpec, cause.Error()))
+}
+
+// report lists every Secret that can be used, also one that is about to be
+// replaced: until then its certificate is good.
+func report(tenant *v1alpha1.TenantPKI, observed Observed, ready metav1.Condition) *v1alpha1ac.TenantPKIApplyConfiguration {
+	status := v1alpha1ac.TenantPKIStatus().
+		WithObservedGeneration(tenant.Generation).
+		WithConditions(conditions.Apply(tenant.Status.Conditions, tenant.Generation, ready)...)
+	for _, secret := range observed.Secrets {
+		if secret.Annotations[annotationHash] == "" || secret.DeletionTimestamp != nil {
+			continue
+		}
+		issued := v1alpha1ac.IssuedSecret().WithName(secret.Name).WithHash(secret.Annotations[annotationHash])
+		if notAfter, err := time.Parse(time.RFC3339, secret.Annotations[annotationNotAfter]); err == nil {
+			issued.WithNotAfter(metav1.NewTime(notAfter))
+			if status.NotAfter == nil || notAfter.Before(status.NotAfter.Time) {
+				status.WithNotAfter(*issued.NotAfter)
+			}
+		}
+		status.WithSecrets(issued)
+	}
+	slices.SortFunc(status.Secrets, func(a, b v1alpha1ac.IssuedSecretApplyConfiguration) int {
+		return strings.Compare(*a.Name, *b.Name)
+	})
+	return v1alpha1ac.TenantPKI(tenant.Name, tenant.Namespace).WithStatus(status)
+}
+
+// certificateCondition is true when cert-manager says of the present
+// generation of the certificate that its Secret fulfils it.
+func certificateCondition(name string, certificate *cmv1.Certificate) metav1.Condition {
+	blocked := func(why string) metav1.Condition {
+		return conditions.False(conditionReady, reasonWaitCertificate, fmt.Sprintf("Certificate %s: %s", name, why))
+	}
+	if certificate == nil {
+		return blocked("not created yet")
+	}
+	find := func(t cmv1.CertificateConditionType) *cmv1.CertificateCondition {
+		i := slices.IndexFunc(certificate.Status.Conditions, func(c cmv1.CertificateCondition) bool { return c.Type == t })
+		if i < 0 {
+			return nil
+		}
+		return &certificate.Status.Conditions[i]
+	}
+	ready, issuing := find(cmv1.CertificateConditionReady), find(cmv1.CertificateConditionIssuing)
+	switch {
+	case ready == nil || ready.ObservedGeneration != certificate.Generation:
+		return blocked("waiting for cert-manager")
+	case ready.Status == cmmeta.ConditionTrue:
+		return conditions.True(conditionReady, reasonIssued, "")
+	case issuing != nil && issuing.Status == cmmeta.ConditionFalse:
+		return blocked(issuing.Message) // why the last attempt failed
+	default:
+		return blocked(ready.Message)
+	}
+}
+
+func secretCondition(name string, secret *corev1.Secret) metav1.Condition {
+	if secret == nil || secret.Annotations[annotationHash] == "" || secret.DeletionTimestamp != nil {
+		return conditions.False(conditionReady, reasonWaitSecret, fmt.Sprintf("Secret %s: not written yet", name))
+	}
+	return conditions.True(conditionReady, reasonIssued, "")
+}
+
+func byName[T metav1.Object](objects []T) map[string]T {
+	index := make(map[string]T, len(objects))
+	for _, object := range objects {
+		index[object.GetName()] = object
+	}
+	return index
+}
