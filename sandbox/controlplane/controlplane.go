@@ -5,6 +5,7 @@ package controlplane
 import (
 	"context"
 	_ "embed"
+	"errors"
 	"fmt"
 	"net/netip"
 	"os"
@@ -80,8 +81,14 @@ func (c Config) render() string {
 }
 
 // Generate has kubeadm write into the first node's root folder, which holds
-// Files already. What is there and still valid is kept.
+// Files already. What is there and still valid is kept, but for the API server's
+// certificate: the loopback address may be another one than last time.
 func Generate(ctx context.Context, kubeadm, root string) error {
+	for _, path := range []string{"/etc/kubernetes/pki/apiserver.crt", "/etc/kubernetes/pki/apiserver.key"} {
+		if err := os.Remove(filepath.Join(root, path)); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
+	}
 	for _, phase := range [][]string{
 		{"certs", "all"}, {"kubeconfig", "all"}, {"etcd", "local"}, {"control-plane", "all"},
 	} {
@@ -93,8 +100,8 @@ func Generate(ctx context.Context, kubeadm, root string) error {
 	return nil
 }
 
-// Kubeconfig returns a kubeconfig with a client certificate for a user in the given groups.
-func Kubeconfig(ctx context.Context, kubeadm, root, user string, groups ...string) ([]byte, error) {
+// kubeconfig returns a kubeconfig with a client certificate for a user in the given groups.
+func kubeconfig(ctx context.Context, kubeadm, root, user string, groups ...string) ([]byte, error) {
 	args := []string{"kubeconfig", "user", "--config", configPath, "--client-name", user}
 	for _, g := range groups {
 		args = append(args, "--org", g)
@@ -128,4 +135,27 @@ func HostKubeconfig(root string, p plan.Plan, loopback netip.Addr) ([]byte, erro
 		return nil, fmt.Errorf("%s does not name %s once", AdminKubeconfig, inside)
 	}
 	return []byte(strings.Replace(text, inside, outside, 1)), nil
+}
+
+// NodeFiles are what a node needs to join: kubelet's kubeconfig, the one for
+// Multus, and the certificate of the cluster's authority, by which kubelet
+// knows the API server. root is the first node's.
+func NodeFiles(ctx context.Context, kubeadm, root string, n plan.Node, multusPath, multusGroup string) (machine.Files, error) {
+	kubelet, err := kubeconfig(ctx, kubeadm, root, "system:node:"+n.Name, "system:nodes")
+	if err != nil {
+		return nil, err
+	}
+	multus, err := kubeconfig(ctx, kubeadm, root, multusGroup+":"+n.Name, multusGroup)
+	if err != nil {
+		return nil, err
+	}
+	ca, err := os.ReadFile(filepath.Join(root, CACertificate))
+	if err != nil {
+		return nil, err
+	}
+	return machine.Files{
+		KubeletKubeconfig: machine.Secret(kubelet),
+		multusPath:        machine.Secret(multus),
+		CACertificate:     {Content: ca},
+	}, nil
 }

@@ -31,6 +31,9 @@ func Text(content string) File { return File{Content: []byte(content)} }
 // Secret is a file that only root may read.
 func Secret(content []byte) File { return File{Content: content, Mode: 0o600} }
 
+// Add puts more files into the set.
+func (f Files) Add(more Files) { maps.Copy(f, more) }
+
 // Write puts the files below root.
 func (f Files) Write(root string) error {
 	for path, file := range f {

@@ -1,0 +1,55 @@
+package cluster
+
+import (
+	"fmt"
+	"net/netip"
+
+	"slipway.dev/sandbox/build"
+	"slipway.dev/sandbox/credentials"
+	"slipway.dev/sandbox/forward"
+	"slipway.dev/sandbox/plan"
+	"slipway.dev/sandbox/registry"
+	"slipway.dev/sandbox/state"
+)
+
+// Recorded returns the state of a sandbox that is up.
+func Recorded(name string) (*state.State, error) {
+	s, err := state.Read(name)
+	if err != nil {
+		return nil, err
+	}
+	if s == nil {
+		return nil, fmt.Errorf("there is no sandbox %q: start it with `sandbox up --name %s`", name, name)
+	}
+	return s, nil
+}
+
+// Targets lists what is reachable from the host.
+func Targets(p plan.Plan) []forward.Target {
+	targets := []forward.Target{
+		{Port: plan.APIPort, To: netip.AddrPortFrom(p.ControlPlane().Address, plan.APIPort)},
+		{Port: plan.DNSPort, To: netip.AddrPortFrom(plan.HubAddress, plan.DNSPort), UDP: true},
+		{Port: plan.RegistryPort, To: netip.AddrPortFrom(plan.HubAddress, plan.RegistryPort)},
+	}
+	for port := uint16(plan.FirstNodePort); port <= plan.LastNodePort; port++ {
+		targets = append(targets, forward.Target{Port: port, To: netip.AddrPortFrom(p.ControlPlane().Address, port)})
+	}
+	return targets
+}
+
+// Registry describes the registry of a sandbox that is up.
+func Registry(name string) (build.Registry, error) {
+	s, err := Recorded(name)
+	if err != nil {
+		return build.Registry{}, err
+	}
+	p, err := plan.New(s.Name, s.Nodes)
+	if err != nil {
+		return build.Registry{}, err
+	}
+	set, err := credentials.Load(Options{DataDir: s.DataDir}.credentialsFile())
+	if err != nil {
+		return build.Registry{}, err
+	}
+	return registry.Connect(p, set), nil
+}
