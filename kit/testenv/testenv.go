@@ -42,6 +42,13 @@ func SlipwayCRDs(depth int) string {
 	return path
 }
 
+// Binary is the path of another component that the sandbox builds, for tests
+// that run the real one.
+func Binary(t testing.TB, name string) string {
+	t.Helper()
+	return filepath.Join(cacheDir(t), "bin", name)
+}
+
 func cacheDir(t testing.TB) string {
 	if dir := os.Getenv("SLIPWAY_CACHE"); dir != "" {
 		return dir
