@@ -1,12 +1,87 @@
-# Every target is meant to be read: what it does is its recipe, what it needs is its prerequisites.
+# Slipway's everyday commands; `make help` lists them.
 
-SHELL := /bin/bash -o pipefail
-MODULES := api kit operators/cluster operators/cert operators/network operators/kvm operators/dns guest sandbox e2e
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
 
-build/tools/%: tools/go.mod tools/go.sum
-	@mkdir -p build/tools
-	cd tools && GOWORK=off go build -o ../$@ $$(GOWORK=off go list -f '{{.ImportPath}}' tool | grep "/$*$$")
+# The sandbox that `make up` keeps, and where its kubeconfigs are.
+NAME ?= slipway
+DATA ?= build/sandbox
+# The example that `make up` submits.
+EXAMPLE ?= examples/demo.yaml
+
+SANDBOX := build/bin/sandbox
+CACHE := $(or $(SLIPWAY_CACHE),$(HOME)/.cache/slipway)
+MODULES := api bench e2e guest kit operators/cert operators/cluster operators/dns operators/kvm operators/network sandbox
+# Modules with tests that need no sandbox.
+TESTED := $(filter-out e2e,$(MODULES))
+CHARTS := $(wildcard charts/*-operator)
+
+.PHONY: help
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
+
+## The sandbox ---------------------------------------------------------------
+
+.PHONY: $(SANDBOX)
+$(SANDBOX):
+	@go build -o $@ ./sandbox
+
+.PHONY: components
+components: $(SANDBOX) ## install what is needed and build every component and image
+	$(SANDBOX) build
+
+.PHONY: up
+up: components ## bring up the sandbox with Slipway and the example tenant
+	$(SANDBOX) up --name $(NAME) --data-dir $(DATA)
+	$(SANDBOX) deploy --name $(NAME)
+	$(SANDBOX) tenant create --name $(NAME) --file $(EXAMPLE)
+
+.PHONY: down
+down: $(SANDBOX) ## leave nothing: no process, mount, namespace, link, cgroup or data (KEEP=1 keeps the data)
+	$(SANDBOX) down --name $(NAME) $(if $(KEEP),--keep-data)
+
+.PHONY: bench
+bench: ## measure speed and memory on the sandbox
+	KUBECONFIG=$(DATA)/kubeconfig go run ./bench
+
+## Tests ---------------------------------------------------------------------
+
+.PHONY: test
+test: components lint verify unit e2e ## everything that CI runs
+
+.PHONY: unit
+unit: ## pure code, reconcilers against a real API server, networking in namespaces
+	go test $(TESTED:%=./%/...)
+	cd sandbox/components/local-storage && GOWORK=off go test ./...
+
+.PHONY: lint
+lint: build/tools/golangci-lint ## the linters, with the layer rules
+	build/tools/golangci-lint run $(MODULES:%=./%/...)
+	for chart in $(CHARTS) charts/slipway; do $(CACHE)/bin/helm lint --quiet $$chart; done
+
+.PHONY: verify
+verify: ## generated files and go.mod files are up to date
+	$(MAKE) --no-print-directory generate
+	git diff --exit-code -- api charts/slipway/crds
+	for module in $(MODULES); do (cd $$module && GOWORK=off go mod tidy -diff); done
+
+# The stories run on a sandbox of their own, which goes away whatever their outcome.
+.PHONY: e2e
+e2e: $(SANDBOX) ## the user stories, each against the real thing
+	trap '$(SANDBOX) down --name e2e' EXIT
+	$(SANDBOX) up --name e2e --data-dir build/e2e
+	$(SANDBOX) deploy --name e2e
+	$$($(SANDBOX) e2e-environment --name e2e) go test -count=1 -timeout 45m $(if $(RUN),-run '$(RUN)') ./e2e/...
+
+## Development ---------------------------------------------------------------
 
 .PHONY: generate
-generate: ## regenerate everything that is generated
-	cd api && GOWORK=off go generate ./...
+generate: build/tools/controller-gen ## regenerate deep copies, apply configurations and CRDs
+	build/tools/controller-gen object applyconfiguration crd:maxDescLen=200 paths=./api/v1alpha1/... output:crd:artifacts:config=charts/slipway/crds
+
+build/tools/controller-gen: tools/go.mod tools/go.sum
+	cd tools && GOWORK=off go build -o ../$@ sigs.k8s.io/controller-tools/cmd/controller-gen
+
+build/tools/golangci-lint: tools/lint/go.mod tools/lint/go.sum tools/lint/main.go
+	cd tools/lint && GOWORK=off go build -o ../../$@ .
