@@ -14,25 +14,25 @@ import (
 // Changes are the desired objects that are not there as desired. While
 // cert-manager works, each of its steps wakes the operator; without this every
 // one of them would cost a request per object.
-func Changes(desired Desired, observed Observed) ([]runtime.ApplyConfiguration, error) {
-	var changes []runtime.ApplyConfiguration
+func Changes(desired Desired, observed Observed) (Desired, error) {
+	var changes Desired
 	issuers, certificates := byName(observed.Issuers), byName(observed.Certificates)
 	for _, d := range desired.Issuers {
 		same, err := fulfils(d, issuers[*d.GetName()], func(i *cmv1.Issuer) any { return i.Spec })
 		if err != nil {
-			return nil, err
+			return Desired{}, err
 		}
 		if !same {
-			changes = append(changes, d)
+			changes.Issuers = append(changes.Issuers, d)
 		}
 	}
 	for _, d := range desired.Certificates {
 		same, err := fulfils(d, certificates[*d.GetName()], func(c *cmv1.Certificate) any { return c.Spec })
 		if err != nil {
-			return nil, err
+			return Desired{}, err
 		}
 		if !same {
-			changes = append(changes, d)
+			changes.Certificates = append(changes.Certificates, d)
 		}
 	}
 	return changes, nil

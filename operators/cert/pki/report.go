@@ -32,14 +32,16 @@ type Observed struct {
 	Secrets      []*corev1.Secret
 }
 
-// Report is the status of a tenant whose objects are desired.
-func Report(tenant *v1alpha1.TenantPKI, desired Desired, observed Observed) *v1alpha1ac.TenantPKIApplyConfiguration {
+// Report is the status of a tenant whose objects are desired, when what was
+// observed has been changed. The state of a changed certificate is not known
+// until it is observed again.
+func Report(tenant *v1alpha1.TenantPKI, desired, changes Desired, observed Observed) *v1alpha1ac.TenantPKIApplyConfiguration {
 	certificates, secrets := byName(observed.Certificates), byName(observed.Secrets)
+	_, changing := changes.Names()
 	var parts []metav1.Condition
 	for _, d := range desired.Certificates {
-		parts = append(parts,
-			certificateCondition(*d.GetName(), certificates[*d.GetName()]),
-			secretCondition(*d.Spec.SecretName, secrets[*d.Spec.SecretName]))
+		name := *d.GetName()
+		parts = append(parts, certificateCondition(name, certificates[name], changing.Has(name)), secretCondition(name, secrets[name]))
 	}
 	parts = append(parts, secretCondition(v1alpha1.SecretServiceAccount, secrets[v1alpha1.SecretServiceAccount]))
 	return report(tenant, observed, conditions.Summary(conditionReady, reasonIssued, parts...))
@@ -77,12 +79,12 @@ func report(tenant *v1alpha1.TenantPKI, observed Observed, ready metav1.Conditio
 
 // certificateCondition is true when cert-manager says of the present
 // generation of the certificate that its Secret fulfils it.
-func certificateCondition(name string, certificate *cmv1.Certificate) metav1.Condition {
+func certificateCondition(name string, certificate *cmv1.Certificate, changing bool) metav1.Condition {
 	blocked := func(why string) metav1.Condition {
 		return conditions.False(conditionReady, reasonWaitCertificate, fmt.Sprintf("Certificate %s: %s", name, why))
 	}
 	if certificate == nil {
-		return blocked("not created yet")
+		return blocked("not observed yet")
 	}
 	find := func(t cmv1.CertificateConditionType) *cmv1.CertificateCondition {
 		i := slices.IndexFunc(certificate.Status.Conditions, func(c cmv1.CertificateCondition) bool { return c.Type == t })
@@ -93,7 +95,7 @@ func certificateCondition(name string, certificate *cmv1.Certificate) metav1.Con
 	}
 	ready, issuing := find(cmv1.CertificateConditionReady), find(cmv1.CertificateConditionIssuing)
 	switch {
-	case ready == nil || ready.ObservedGeneration != certificate.Generation:
+	case changing || ready == nil || ready.ObservedGeneration != certificate.Generation:
 		return blocked("waiting for cert-manager")
 	case ready.Status == cmmeta.ConditionTrue:
 		return conditions.True(conditionReady, reasonIssued, "")

@@ -62,6 +62,7 @@ func TestReportReady(t *testing.T) {
 	}
 	tests := map[string]struct {
 		change  func(*Observed)
+		changes func(Desired) Desired
 		status  metav1.ConditionStatus
 		reason  string
 		message string
@@ -71,7 +72,7 @@ func TestReportReady(t *testing.T) {
 		},
 		"nothing there": {
 			change: func(o *Observed) { *o = Observed{} },
-			status: "False", reason: "WaitingForCertificate", message: "Certificate ca: not created yet",
+			status: "False", reason: "WaitingForCertificate", message: "Certificate ca: not observed yet",
 		},
 		"the first that blocks is named": {
 			change: func(o *Observed) {
@@ -84,6 +85,11 @@ func TestReportReady(t *testing.T) {
 		"ready, but for an older spec": {
 			change: replace("apiserver", certificateWith("apiserver", readyAt(0, cmmeta.ConditionTrue, ""))),
 			status: "False", reason: "WaitingForCertificate", message: "Certificate apiserver: waiting for cert-manager",
+		},
+		"spec was just changed": {
+			change:  func(*Observed) {},
+			changes: func(d Desired) Desired { return Desired{Certificates: d.Certificates[1:2]} },
+			status:  "False", reason: "WaitingForCertificate", message: "Certificate etcd-ca: waiting for cert-manager",
 		},
 		"a failed attempt is named": {
 			change: replace("apiserver", certificateWith("apiserver", readyAt(1, cmmeta.ConditionFalse, "not ready"),
@@ -99,7 +105,11 @@ func TestReportReady(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			desired, observed := complete(t)
 			test.change(&observed)
-			report := Report(tenantPKI(), desired, observed).Status
+			var changes Desired
+			if test.changes != nil {
+				changes = test.changes(desired)
+			}
+			report := Report(tenantPKI(), desired, changes, observed).Status
 			got := report.Conditions[0]
 			if *got.Status != test.status || *got.Reason != test.reason || *got.Message != test.message {
 				t.Errorf("got %s %s %q, want %s %s %q", *got.Status, *got.Reason, *got.Message, test.status, test.reason, test.message)

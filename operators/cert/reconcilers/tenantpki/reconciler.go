@@ -8,7 +8,6 @@ import (
 	cmv1 "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/util/sets"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/log"
@@ -49,7 +48,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	if err != nil {
 		return ctrl.Result{}, err
 	}
-	if err := apply.Objects(ctx, r.Client, fieldOwner, changes...); err != nil {
+	if err := apply.Objects(ctx, r.Client, fieldOwner, changes.All()...); err != nil {
 		return ctrl.Result{}, err
 	}
 	if err := r.createServiceAccountKeys(ctx, tenant, observed); err != nil {
@@ -58,7 +57,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	if err := r.prune(ctx, desired, observed); err != nil {
 		return ctrl.Result{}, err
 	}
-	return ctrl.Result{}, apply.Status(ctx, r.Client, fieldOwner, pki.Report(tenant, desired, observed))
+	return ctrl.Result{}, apply.Status(ctx, r.Client, fieldOwner, pki.Report(tenant, desired, changes, observed))
 }
 
 func (r *Reconciler) observe(ctx context.Context, tenant *v1alpha1.TenantPKI) (pki.Observed, error) {
@@ -105,13 +104,7 @@ func (r *Reconciler) createServiceAccountKeys(ctx context.Context, tenant *v1alp
 // prune removes issuers and certificates that an earlier version made. Their
 // Secrets stay: the operator may not delete any.
 func (r *Reconciler) prune(ctx context.Context, desired pki.Desired, observed pki.Observed) error {
-	issuers, certificates := sets.New[string](), sets.New[string]()
-	for _, d := range desired.Issuers {
-		issuers.Insert(*d.GetName())
-	}
-	for _, d := range desired.Certificates {
-		certificates.Insert(*d.GetName())
-	}
+	issuers, certificates := desired.Names()
 	if err := apply.Prune(ctx, r.Client, observed.Certificates, certificates); err != nil {
 		return err
 	}

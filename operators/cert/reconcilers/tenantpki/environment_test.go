@@ -1,0 +1,166 @@
+package tenantpki
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	cmv1 "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"slipway.dev/api/v1alpha1"
+	"slipway.dev/kit/operator"
+	"slipway.dev/kit/testenv"
+)
+
+// environment is an API server with the operator running against it.
+type environment struct {
+	config *rest.Config
+	client client.Client // without a cache
+}
+
+func newEnvironment(t *testing.T) *environment {
+	t.Helper()
+	config := testenv.Start(t, testenv.SlipwayCRDs(4), filepath.Join(moduleDir(t, "github.com/cert-manager/cert-manager"), "deploy", "crds"))
+	scheme := runtime.NewScheme()
+	for _, add := range []func(*runtime.Scheme) error{corev1.AddToScheme, v1alpha1.AddToScheme, cmv1.AddToScheme} {
+		if err := add(scheme); err != nil {
+			t.Fatal(err)
+		}
+	}
+	direct, err := client.New(config, client.Options{Scheme: scheme})
+	if err != nil {
+		t.Fatal(err)
+	}
+	options := operator.Options{MetricsAddress: "0", HealthAddress: "0"}
+	manager, err := options.NewManager(rest.CopyConfig(config), "cert-operator", scheme, CacheOptions())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := (&Reconciler{Client: manager.GetClient()}).SetupWithManager(manager); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- manager.Start(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("manager: %v", err)
+		}
+	})
+	return &environment{config: config, client: direct}
+}
+
+// startCertManager runs the real controller until the test ends.
+func (e *environment) startCertManager(t *testing.T) {
+	t.Helper()
+	kubeconfig := filepath.Join(t.TempDir(), "kubeconfig")
+	file := clientcmdapi.NewConfig()
+	file.Clusters["test"] = &clientcmdapi.Cluster{Server: e.config.Host, CertificateAuthorityData: e.config.CAData}
+	file.AuthInfos["test"] = &clientcmdapi.AuthInfo{ClientCertificateData: e.config.CertData, ClientKeyData: e.config.KeyData}
+	file.Contexts["test"] = &clientcmdapi.Context{Cluster: "test", AuthInfo: "test"}
+	file.CurrentContext = "test"
+	if err := clientcmd.WriteToFile(*file, kubeconfig); err != nil {
+		t.Fatal(err)
+	}
+	log, err := os.Create(filepath.Join(t.TempDir(), "cert-manager.log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	command := exec.Command(testenv.Binary(t, "cert-manager-controller"), "--kubeconfig", kubeconfig,
+		"--healthz-listen-address", "127.0.0.1:0", "--metrics-listen-address", "127.0.0.1:0")
+	command.Stdout, command.Stderr = log, log
+	if err := command.Start(); err != nil {
+		t.Fatalf("start cert-manager (make components builds it): %v", err)
+	}
+	t.Cleanup(func() {
+		command.Process.Kill()
+		command.Wait()
+		if text, err := os.ReadFile(log.Name()); t.Failed() && err == nil {
+			t.Logf("cert-manager:\n%s", text)
+		}
+	})
+}
+
+func (e *environment) createTenant(t *testing.T, namespace string) *v1alpha1.TenantPKI {
+	t.Helper()
+	if err := e.client.Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}}); err != nil {
+		t.Fatal(err)
+	}
+	tenant := &v1alpha1.TenantPKI{
+		ObjectMeta: metav1.ObjectMeta{Name: "demo", Namespace: namespace},
+		Spec: v1alpha1.TenantPKISpec{
+			APIServer: v1alpha1.SubjectAltNames{
+				DNSNames:    []string{"kubernetes", "kube-apiserver." + namespace + ".svc"},
+				IPAddresses: []string{"10.96.0.1", "10.0.0.10"},
+			},
+			Etcd: v1alpha1.SubjectAltNames{DNSNames: []string{"etcd-0.etcd." + namespace + ".svc"}},
+		},
+	}
+	if err := e.client.Create(t.Context(), tenant); err != nil {
+		t.Fatal(err)
+	}
+	return tenant
+}
+
+// patch changes an object whatever its status has become meanwhile.
+func (e *environment) patch(t *testing.T, object client.Object, change func()) {
+	t.Helper()
+	before := client.MergeFrom(object.DeepCopyObject().(client.Object))
+	change()
+	if err := e.client.Patch(t.Context(), object, before); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// await reads the tenant until it is as wanted.
+func (e *environment) await(t *testing.T, tenant *v1alpha1.TenantPKI, what string, wanted func() bool) {
+	t.Helper()
+	err := wait.PollUntilContextTimeout(t.Context(), 20*time.Millisecond, time.Minute, true, func(ctx context.Context) (bool, error) {
+		if err := e.client.Get(ctx, client.ObjectKeyFromObject(tenant), tenant); err != nil {
+			return false, err
+		}
+		return wanted(), nil
+	})
+	if err != nil {
+		t.Fatalf("%s: %v; status is %+v", what, err, tenant.Status)
+	}
+}
+
+func (e *environment) awaitReady(t *testing.T, tenant *v1alpha1.TenantPKI) {
+	t.Helper()
+	e.await(t, tenant, "TenantPKI becomes Ready", func() bool {
+		ready := meta.FindStatusCondition(tenant.Status.Conditions, "Ready")
+		return ready != nil && ready.Status == metav1.ConditionTrue && ready.ObservedGeneration == tenant.Generation
+	})
+}
+
+func hashes(tenant *v1alpha1.TenantPKI) map[string]string {
+	result := map[string]string{}
+	for _, secret := range tenant.Status.Secrets {
+		result[secret.Name] = secret.Hash
+	}
+	return result
+}
+
+func moduleDir(t *testing.T, module string) string {
+	t.Helper()
+	out, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", module).Output()
+	if err != nil {
+		t.Fatalf("find module %s: %v", module, err)
+	}
+	return strings.TrimSpace(string(out))
+}
