@@ -14,6 +14,7 @@ import (
 	"text/template"
 
 	"slipway.dev/sandbox/build"
+	"slipway.dev/sandbox/credentials"
 	"slipway.dev/sandbox/node"
 	"slipway.dev/sandbox/plan"
 )
@@ -48,7 +49,7 @@ func All() []Addon {
 	return []Addon{
 		{
 			Name:      "services",
-			manifests: []string{"kube-proxy.yaml", "multus.yaml"},
+			manifests: []string{"administrators.yaml", "registry.yaml", "kube-proxy.yaml", "multus.yaml"},
 			images:    map[string]string{"kube-proxy": "kubernetes"},
 			ready:     []workload{{"DaemonSet", "kube-system", "kube-proxy"}},
 		},
@@ -144,9 +145,8 @@ func Images(names []string) []string {
 
 // Values fill in the manifests.
 type Values struct {
-	Plan plan.Plan
-	// TSIGSecret is base64 of the key that signs DNS updates.
-	TSIGSecret string
+	Plan        plan.Plan
+	Credentials credentials.Set
 }
 
 // data is what a template sees.
@@ -160,6 +160,17 @@ type data struct {
 	Emulation                         bool
 	Name, Namespace                   string
 	versions                          map[string]string
+}
+
+// Registry is what a client has to know of the registry.
+func (d data) Registry() map[string]string {
+	return map[string]string{
+		"host":     plan.RegistryHost,
+		"endpoint": fmt.Sprintf("https://%s:%d", plan.HubAddress, plan.RegistryPort),
+		"username": credentials.Username,
+		"password": d.Credentials.Password,
+		"ca.crt":   string(d.Credentials.CACertificate),
+	}
 }
 
 // Image is the reference of one of the add-on's images.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/go-logr/logr"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -40,6 +41,8 @@ func (i *Installer) WaitForNodes(ctx context.Context) error {
 
 // wait watches one object, which may not exist yet, until it is ready.
 func (i *Installer) wait(ctx context.Context, w workload) error {
+	// The watch logs every end of its connection, our own included.
+	ctx = logr.NewContext(ctx, logr.Discard())
 	kind := kinds[w.kind]
 	client := i.resource(kind.version.WithKind(w.kind), w.namespace)
 	name := fields.OneTermEqualSelector("metadata.name", w.name).String()

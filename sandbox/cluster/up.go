@@ -262,10 +262,7 @@ func (s *sandbox) writeKubeconfig() error {
 
 // complete waits for the API server and the nodes, and installs the add-ons.
 func (s *sandbox) complete(ctx context.Context) error {
-	installer, err := addons.New(s.kubeconfigFile(), s.builder, addons.Values{
-		Plan:       s.plan,
-		TSIGSecret: s.credentials.TSIGSecret,
-	})
+	installer, err := addons.New(s.kubeconfigFile(), s.builder, addons.Values{Plan: s.plan, Credentials: s.credentials})
 	if err != nil {
 		return err
 	}
