@@ -3,6 +3,8 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
+# A recipe is one script: its traps and variables hold to its end.
+.ONESHELL:
 
 # The sandbox that `make up` keeps, and where its kubeconfigs are.
 NAME ?= slipway
@@ -72,7 +74,8 @@ e2e: $(SANDBOX) ## the user stories, each against the real thing
 	trap '$(SANDBOX) down --name e2e' EXIT
 	$(SANDBOX) up --name e2e --data-dir build/e2e
 	$(SANDBOX) deploy --name e2e
-	$$($(SANDBOX) e2e-environment --name e2e) go test -count=1 -timeout 45m $(if $(RUN),-run '$(RUN)') ./e2e/...
+	while read -r variable; do export "$$variable"; done < <($(SANDBOX) e2e-environment --name e2e)
+	go test -count=1 -timeout 45m $(if $(RUN),-run '$(RUN)') ./e2e/...
 
 ## Development ---------------------------------------------------------------
 

@@ -18,7 +18,7 @@ func main() {
 		SilenceErrors: false,
 	}
 	root.AddCommand(newBuildCommand(), newUpCommand(), newDownCommand(), newStatusCommand(), newExecCommand(),
-		newVerifyCleanCommand(), newMachineCommand(), newForwardCommand())
+		newVerifyCleanCommand(), newDeployCommand(), newTenantCommand(), newEnvironmentCommand(), newMachineCommand(), newForwardCommand())
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if err := root.ExecuteContext(ctx); err != nil {

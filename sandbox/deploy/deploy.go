@@ -1,0 +1,180 @@
+// Package deploy installs Slipway on a sandbox as a platform team would on
+// their cluster: images in a registry, then the Helm chart.
+package deploy
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	corev1ac "k8s.io/client-go/applyconfigurations/core/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"slipway.dev/sandbox/build"
+	"slipway.dev/sandbox/cluster"
+	"slipway.dev/sandbox/credentials"
+	"slipway.dev/sandbox/plan"
+	"slipway.dev/sandbox/state"
+	"slipway.dev/sandbox/tenant"
+)
+
+const (
+	// Namespace of the operators.
+	Namespace = "slipway-system"
+	// release is the name of the Helm release.
+	release = "slipway"
+	// RegistrySecret says where images are and how to reach them: keys host,
+	// endpoint, ca.crt, username and password.
+	RegistrySecret = "registry"
+
+	owner = client.FieldOwner("slipway-sandbox")
+)
+
+// ours are the images of the workspace: name -> program -> package.
+var ours = map[string]map[string]string{
+	"cluster-operator": {"cluster-operator": "./operators/cluster"},
+	"cert-operator":    {"cert-operator": "./operators/cert"},
+	"network-operator": {"network-operator": "./operators/network"},
+	"network-agent":    {"network-agent": "./operators/network/agent", "slipway": "./operators/network/cni"},
+	"kvm-operator":     {"kvm-operator": "./operators/kvm"},
+	"dns-operator":     {"dns-operator": "./operators/dns"},
+}
+
+// workloads are images of the sandbox's registry that tenants pull.
+var workloads = []string{"agnhost", "sample-apiserver", "etcd", "coredns"}
+
+// Run builds and pushes what Slipway consists of and installs its chart on the
+// sandbox of that name. Run again, it brings the sandbox to what the source
+// tree says now.
+func Run(ctx context.Context, name string, out io.Writer) error {
+	started := time.Now()
+	done := func(what string) {
+		// A progress line that cannot be written must not end the work.
+		_, _ = fmt.Fprintf(out, "%6.1fs  %s\n", time.Since(started).Seconds(), what)
+	}
+	recorded, err := cluster.Recorded(name)
+	if err != nil {
+		return err
+	}
+	builder, err := build.New(nil)
+	if err != nil {
+		return err
+	}
+	images, tags, err := buildImages(ctx, builder)
+	if err != nil {
+		return err
+	}
+	done("operators and guest are built")
+	registry, err := cluster.Registry(name)
+	if err != nil {
+		return err
+	}
+	if err := build.Push(ctx, registry, images...); err != nil {
+		return err
+	}
+	done("registry has them")
+	options := cluster.Options{DataDir: recorded.DataDir}
+	if err := publishRegistry(ctx, options.Kubeconfig(), registry, recorded); err != nil {
+		return err
+	}
+	if err := install(ctx, builder, options.Kubeconfig(), values(recorded, tags)); err != nil {
+		return err
+	}
+	done("operators run")
+	return nil
+}
+
+// buildImages makes our own images, the guest and the workloads, and gives the tags of our own.
+func buildImages(ctx context.Context, builder *build.Builder) ([]build.Image, map[string]string, error) {
+	images, err := builder.Images(ctx, workloads...)
+	if err != nil {
+		return nil, nil, err
+	}
+	tags := map[string]string{}
+	for name, programs := range ours {
+		image, err := builder.Operator(ctx, name, programs)
+		if err != nil {
+			return nil, nil, err
+		}
+		tags[name] = image.Tag
+		images = append(images, image)
+	}
+	guest, err := builder.Guest(ctx, plan.RegistryHost)
+	if err != nil {
+		return nil, nil, err
+	}
+	return append(images, guest), tags, nil
+}
+
+// publishRegistry tells those who install or test on the sandbox how guests reach its registry.
+func publishRegistry(ctx context.Context, kubeconfig string, registry build.Registry, recorded *state.State) error {
+	set, err := credentials.Load(filepath.Join(recorded.DataDir, "credentials.json"))
+	if err != nil {
+		return err
+	}
+	c, err := tenant.Client(kubeconfig)
+	if err != nil {
+		return err
+	}
+	namespace := corev1ac.Namespace(Namespace).
+		// The network agent programs the node's kernel.
+		WithLabels(map[string]string{"pod-security.kubernetes.io/enforce": "privileged"})
+	if err := c.Apply(ctx, namespace, owner, client.ForceOwnership); err != nil {
+		return fmt.Errorf("apply namespace %s: %w", Namespace, err)
+	}
+	secret := corev1ac.Secret(RegistrySecret, Namespace).WithType(corev1.SecretTypeOpaque).WithData(map[string][]byte{
+		"host":     []byte(plan.RegistryHost),
+		"endpoint": fmt.Appendf(nil, "https://%s:%d", plan.HubAddress, plan.RegistryPort),
+		"ca.crt":   set.CACertificate,
+		"username": []byte(registry.Username),
+		"password": []byte(registry.Password),
+	})
+	if err := c.Apply(ctx, secret, owner, client.ForceOwnership); err != nil {
+		return fmt.Errorf("apply Secret %s: %w", RegistrySecret, err)
+	}
+	return nil
+}
+
+// install runs helm upgrade --install with the chart of the source tree.
+func install(ctx context.Context, builder *build.Builder, kubeconfig string, values map[string]any) error {
+	file, err := os.CreateTemp("", "slipway-values-*.json")
+	if err != nil {
+		return fmt.Errorf("make values file: %w", err)
+	}
+	defer os.Remove(file.Name())
+	if err := json.NewEncoder(file).Encode(values); err != nil {
+		return fmt.Errorf("write values: %w", err)
+	}
+	if err := file.Close(); err != nil {
+		return fmt.Errorf("write values: %w", err)
+	}
+	folder, err := builder.Binaries(ctx, "helm")
+	if err != nil {
+		return err
+	}
+	chart := filepath.Join(builder.Root, "charts", release)
+	// Helm installs CRDs once and never touches them again; this makes `deploy` an upgrade too.
+	kubernetes, err := builder.Binaries(ctx, "kubernetes")
+	if err != nil {
+		return err
+	}
+	commands := [][]string{
+		{filepath.Join(kubernetes, "kubectl"), "--kubeconfig", kubeconfig, "apply", "--server-side", "--force-conflicts", "-f", filepath.Join(chart, "crds")},
+		{filepath.Join(folder, "helm"), "dependency", "build", chart},
+		{filepath.Join(folder, "helm"), "upgrade", "--install", release, chart, "--kubeconfig", kubeconfig,
+			"--namespace", Namespace, "--values", file.Name(), "--wait", "--timeout", "3m"},
+	}
+	for _, command := range commands {
+		if output, err := exec.CommandContext(ctx, command[0], command[1:]...).CombinedOutput(); err != nil {
+			return fmt.Errorf("%s: %w\n%s", strings.Join(command, " "), err, output)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,39 @@
+package deploy
+
+import (
+	"fmt"
+
+	"slipway.dev/sandbox/plan"
+	"slipway.dev/sandbox/state"
+)
+
+// values are those of the chart for a sandbox.
+func values(recorded *state.State, tags map[string]string) map[string]any {
+	hub := plan.HubAddress.String()
+	image := func(name string) map[string]any { return map[string]any{"image": map[string]any{"tag": tags[name]}} }
+	merge := func(base map[string]any, more map[string]any) map[string]any {
+		for key, value := range more {
+			base[key] = value
+		}
+		return base
+	}
+	return map[string]any{
+		"global": map[string]any{
+			"image": map[string]any{"registry": plan.RegistryHost},
+			// NodePorts of the sandbox are reached at an address on the host's loopback.
+			"exposure": map[string]any{"host": recorded.Loopback.String()},
+		},
+		"cluster-operator": image("cluster-operator"),
+		"cert-operator":    image("cert-operator"),
+		"network-operator": merge(image("network-operator"), map[string]any{
+			"agent": image("network-agent"),
+			// Tenants reach the hub, which has the registry and DNS, and nothing else.
+			"egress": map[string]any{"allow": []string{hub + "/32"}},
+		}),
+		"kvm-operator": merge(image("kvm-operator"), map[string]any{"nameservers": []string{hub}}),
+		"dns-operator": merge(image("dns-operator"), map[string]any{
+			"baseDomain":          plan.Zone,
+			"authoritativeServer": fmt.Sprintf("%s:%d", hub, plan.DNSPort),
+		}),
+	}
+}
