@@ -13,16 +13,10 @@ import (
 	"strings"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
-	corev1ac "k8s.io/client-go/applyconfigurations/core/v1"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"slipway.dev/sandbox/build"
 	"slipway.dev/sandbox/cluster"
-	"slipway.dev/sandbox/credentials"
 	"slipway.dev/sandbox/plan"
-	"slipway.dev/sandbox/state"
-	"slipway.dev/sandbox/tenant"
 )
 
 const (
@@ -30,11 +24,6 @@ const (
 	Namespace = "slipway-system"
 	// release is the name of the Helm release.
 	release = "slipway"
-	// RegistrySecret says where images are and how to reach them: keys host,
-	// endpoint, ca.crt, username and password.
-	RegistrySecret = "registry"
-
-	owner = client.FieldOwner("slipway-sandbox")
 )
 
 // ours are the images of the workspace: name -> program -> package.
@@ -81,9 +70,6 @@ func Run(ctx context.Context, name string, out io.Writer) error {
 	}
 	done("registry has them")
 	options := cluster.Options{DataDir: recorded.DataDir}
-	if err := publishRegistry(ctx, options.Kubeconfig(), registry, recorded); err != nil {
-		return err
-	}
 	if err := install(ctx, builder, options.Kubeconfig(), values(recorded, tags)); err != nil {
 		return err
 	}
@@ -111,35 +97,6 @@ func buildImages(ctx context.Context, builder *build.Builder) ([]build.Image, ma
 		return nil, nil, err
 	}
 	return append(images, guest), tags, nil
-}
-
-// publishRegistry tells those who install or test on the sandbox how guests reach its registry.
-func publishRegistry(ctx context.Context, kubeconfig string, registry build.Registry, recorded *state.State) error {
-	set, err := credentials.Load(filepath.Join(recorded.DataDir, "credentials.json"))
-	if err != nil {
-		return err
-	}
-	c, err := tenant.Client(kubeconfig)
-	if err != nil {
-		return err
-	}
-	namespace := corev1ac.Namespace(Namespace).
-		// The network agent programs the node's kernel.
-		WithLabels(map[string]string{"pod-security.kubernetes.io/enforce": "privileged"})
-	if err := c.Apply(ctx, namespace, owner, client.ForceOwnership); err != nil {
-		return fmt.Errorf("apply namespace %s: %w", Namespace, err)
-	}
-	secret := corev1ac.Secret(RegistrySecret, Namespace).WithType(corev1.SecretTypeOpaque).WithData(map[string][]byte{
-		"host":     []byte(plan.RegistryHost),
-		"endpoint": fmt.Appendf(nil, "https://%s:%d", plan.HubAddress, plan.RegistryPort),
-		"ca.crt":   set.CACertificate,
-		"username": []byte(registry.Username),
-		"password": []byte(registry.Password),
-	})
-	if err := c.Apply(ctx, secret, owner, client.ForceOwnership); err != nil {
-		return fmt.Errorf("apply Secret %s: %w", RegistrySecret, err)
-	}
-	return nil
 }
 
 // install runs helm upgrade --install with the chart of the source tree.
