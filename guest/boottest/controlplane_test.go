@@ -41,7 +41,7 @@ func startControlPlane(ctx context.Context, t *testing.T, bin string) *controlPl
 	c.run(ctx, "etcd", "--data-dir="+c.path("etcd"), "--unsafe-no-fsync", "--listen-peer-urls=http://127.0.0.1:2380")
 	c.run(ctx, "kube-apiserver", "--etcd-servers=http://127.0.0.1:2379", "--advertise-address="+gateway, "--service-cluster-ip-range="+serviceCIDR,
 		"--tls-cert-file="+c.path("apiserver.crt"), "--tls-private-key-file="+c.path("apiserver.key"), "--client-ca-file="+c.path("ca.crt"),
-		"--kubelet-client-certificate="+c.path("admin.crt"), "--kubelet-client-key="+c.path("admin.key"),
+		"--kubelet-preferred-address-types=InternalIP", "--kubelet-client-certificate="+c.path("admin.crt"), "--kubelet-client-key="+c.path("admin.key"),
 		"--service-account-issuer=https://kubernetes.default.svc", "--service-account-key-file="+c.path("apiserver.key"),
 		"--service-account-signing-key-file="+c.path("apiserver.key"), "--authorization-mode=Node,RBAC", "--enable-admission-plugins=NodeRestriction",
 		"--token-auth-file="+c.path("tokens.csv"), "--cert-dir="+c.path("self-signed"))
@@ -56,10 +56,10 @@ func startControlPlane(ctx context.Context, t *testing.T, bin string) *controlPl
 func (c *controlPlane) bootstrapRoles(ctx context.Context) {
 	c.t.Helper()
 	for role, group := range map[string]string{
-		"system:node-bootstrapper":                                             "system:bootstrappers:slipway",
+		"system:node-bootstrapper": "system:bootstrappers:slipway",
 		"system:certificates.k8s.io:certificatesigningrequests:nodeclient":     "system:bootstrappers:slipway",
 		"system:certificates.k8s.io:certificatesigningrequests:selfnodeclient": "system:nodes",
-		"system:node-proxier":                                                  "system:nodes",
+		"system:node-proxier": "system:nodes",
 	} {
 		c.kubectl(ctx, "create", "clusterrolebinding", strings.ReplaceAll("slipway:"+role, ":", "-"), "--clusterrole="+role, "--group="+group)
 	}

@@ -46,6 +46,11 @@ func TestJoin(t *testing.T) {
 		t.Errorf("pod has address %q, want one of %s", ip, podCIDR)
 	}
 	g.await(ctx, "kube-proxy started")
+	if dir := os.Getenv("GUEST_LOGS"); dir != "" {
+		for _, name := range []string{"containerd", "kubelet", "kube-proxy"} {
+			os.WriteFile(filepath.Join(dir, name+".log"), []byte(plane.kubectl(ctx, "get", "--raw", "/api/v1/nodes/"+machineName+"/proxy/logs/"+name+".log")), 0o644)
+		}
+	}
 	reportMemory(ctx, t, plane)
 
 	g.pressPowerButton(ctx)

@@ -16,7 +16,7 @@ const (
 // tuning keeps the kernel from spending boot time on what a virtual machine does not need. Timings under emulation are
 // jittery enough to mark the TSC unstable and fall back to a slower clock, and the cloud kernel's mitigations cost
 // several times more there than on the hardware that they are for.
-const tuning = "tsc=reliable no_timer_check random.trust_cpu=on cryptomgr.notests rcupdate.rcu_expedited=1 audit=0"
+const tuning = "no5lvl tsc=reliable no_timer_check random.trust_cpu=on cryptomgr.notests rcupdate.rcu_expedited=1 audit=0"
 
 // Serials of the virtio disks; the kernel shows them in /sys/block/<disk>/serial. At most 20 bytes.
 const (

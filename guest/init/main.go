@@ -35,6 +35,7 @@ func main() {
 
 	stop := make(chan os.Signal, 1)
 	signal.Notify(stop, unix.SIGTERM, unix.SIGINT, unix.SIGPWR)
+	m.report("root mounted")
 	if err := basics(); err != nil {
 		m.report("%v", err)
 	}
@@ -65,10 +66,12 @@ func basics() error {
 	return delegateControllers(servicesCgroup)
 }
 
-// start brings the machine up: containerd needs the disk, the kubelet needs cloud-init data, the network and containerd,
-// and what does not need each other runs at the same time. pods ends before runtime does.
+// start brings the machine up. What does not need each other runs at the same time: containerd needs only the disk, the
+// kubelet the disk, cloud-init data and the network. The kubelet needs containerd too, but not before it has its
+// certificate, and by then containerd is there; should it not be, the kubelet ends and is started again. pods ends
+// before runtime does.
 func (m *machine) start(pods, runtime context.Context, stop chan<- os.Signal) {
-	containerdReady, modulesLoaded := make(chan struct{}), make(chan struct{})
+	modulesLoaded, stateMounted := make(chan struct{}), make(chan struct{})
 	m.background.Go(func() {
 		m.loadModules()
 		close(modulesLoaded)
@@ -80,13 +83,14 @@ func (m *machine) start(pods, runtime context.Context, stop chan<- os.Signal) {
 			return
 		}
 		m.report("state mounted")
-		m.runContainerd(runtime, containerdReady)
+		close(stateMounted)
+		m.runContainerd(runtime)
 	})
 	if err := m.applyCloudInit(pods); err != nil {
 		m.report("%v", err)
 		return
 	}
-	for _, ready := range []<-chan struct{}{modulesLoaded, containerdReady} {
+	for _, ready := range []<-chan struct{}{stateMounted, modulesLoaded} {
 		select {
 		case <-ready:
 		case <-pods.Done():

@@ -70,15 +70,13 @@ func kubeProxyService(hostname string) supervise.Service {
 	}
 }
 
-// runContainerd runs containerd until ctx ends, and closes ready when it answers for the first time.
-func (m *machine) runContainerd(ctx context.Context, ready chan<- struct{}) {
-	go func() {
-		if err := kernel.AwaitFile(ctx, contract.ContainerdSocket); err != nil {
-			return
+// runContainerd runs containerd until ctx ends.
+func (m *machine) runContainerd(ctx context.Context) {
+	m.background.Go(func() {
+		if kernel.AwaitFile(ctx, contract.ContainerdSocket) == nil {
+			m.report("containerd ready")
 		}
-		m.report("containerd ready")
-		close(ready)
-	}()
+	})
 	m.run(ctx, containerdService())
 }
 
