@@ -39,6 +39,20 @@ func (i *Installer) WaitForNodes(ctx context.Context) error {
 	return nil
 }
 
+// MarkControlPlane labels the first node, as kubeadm would. KubeVirt looks for
+// the label, which kubelet is not allowed to set itself.
+func (i *Installer) MarkControlPlane(ctx context.Context) error {
+	name := i.values.Plan.ControlPlane().Name
+	n := &unstructured.Unstructured{}
+	n.SetGroupVersionKind(kinds["Node"].version.WithKind("Node"))
+	n.SetName(name)
+	n.SetLabels(map[string]string{"node-role.kubernetes.io/control-plane": ""})
+	if err := i.apply(ctx, []*unstructured.Unstructured{n}); err != nil {
+		return fmt.Errorf("labelling node %s: %w", name, err)
+	}
+	return nil
+}
+
 // wait watches one object, which may not exist yet, until it is ready.
 func (i *Installer) wait(ctx context.Context, w workload) error {
 	// The watch logs every end of its connection, our own included.

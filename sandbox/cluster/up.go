@@ -271,7 +271,12 @@ func (s *sandbox) complete(ctx context.Context) error {
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error {
-		return s.progress.step("nodes are ready", func() error { return installer.WaitForNodes(ctx) })
+		return s.progress.step("nodes are ready", func() error {
+			if err := installer.WaitForNodes(ctx); err != nil {
+				return err
+			}
+			return installer.MarkControlPlane(ctx)
+		})
 	})
 	for _, a := range addons.Selected(s.Addons) {
 		group.Go(func() error {
