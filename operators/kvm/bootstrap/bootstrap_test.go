@@ -1,0 +1,203 @@
+package bootstrap_test
+
+import (
+	"fmt"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	kubeproxyv1alpha1 "k8s.io/kube-proxy/config/v1alpha1"
+	kubeletv1beta1 "k8s.io/kubelet/config/v1beta1"
+	"sigs.k8s.io/yaml"
+
+	slipway "slipway.dev/api/v1alpha1"
+	"slipway.dev/guest/cloudinit"
+	"slipway.dev/guest/contract"
+	"slipway.dev/operators/kvm/bootstrap"
+)
+
+var token = bootstrap.Token{ID: "abcdef", Secret: "0123456789abcdef"}
+
+func input() bootstrap.Input {
+	return bootstrap.Input{
+		Namespace: "tenant-demo-12345678", Name: "a-bcdfg", Pool: "a",
+		Spec: slipway.MachineSpec{
+			Labels: map[string]slipway.NodeLabelValue{"example.com/disk": "fast"},
+			Taints: []slipway.NodeTaint{{Key: "example.com/dedicated", Value: "db", Effect: corev1.TaintEffectNoSchedule}},
+			Cluster: slipway.MachineCluster{
+				APIServer: "https://10.200.0.10:6443", DNSAddress: "10.96.0.10", DNSDomain: "cluster.local",
+				PodCIDR: "10.244.0.0/16", CNI: slipway.CNIBridge,
+			},
+		},
+		Port: slipway.NetworkPortStatus{
+			MACAddress: "02:00:00:c8:00:10", IPAddress: "10.200.0.16", PrefixLength: 24, Gateway: "10.200.0.1", MTU: 1450,
+		},
+		ClusterCA: []byte("-----BEGIN CERTIFICATE-----\nQ0E=\n-----END CERTIFICATE-----\n"),
+		Token:     token,
+		Registries: []bootstrap.Registry{
+			{Host: "registry.slipway.internal", Endpoint: "https://registry.slipway.internal:5000", CA: []byte("registry CA\n"), Username: "guest", Password: `pa"ss`},
+			{Host: "docker.io", Endpoint: "http://mirror.example.com"},
+		},
+		Nameservers: []netip.Addr{netip.MustParseAddr("10.0.0.53")},
+	}
+}
+
+func build(t *testing.T, in bootstrap.Input) bootstrap.Data {
+	t.Helper()
+	data, err := bootstrap.Build(in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
+func golden(t *testing.T, name string, got []byte) {
+	t.Helper()
+	path := filepath.Join("testdata", name)
+	if os.Getenv("UPDATE") != "" {
+		if err := os.WriteFile(path, got, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), string(got)); diff != "" {
+		t.Errorf("%s (-want +got; UPDATE=1 accepts it):\n%s", name, diff)
+	}
+}
+
+func TestBuild(t *testing.T) {
+	data := build(t, input())
+	golden(t, "user-data.yaml", data.UserData)
+	golden(t, "network-config.yaml", data.NetworkData)
+}
+
+// guestFiles are the files as the guest's own reader of cloud-init data gets them.
+func guestFiles(t *testing.T, in bootstrap.Input) map[string]cloudinit.File {
+	t.Helper()
+	config, err := cloudinit.ParseUserData(build(t, in).UserData)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if config.Hostname != in.Name {
+		t.Errorf("host name %q", config.Hostname)
+	}
+	files := map[string]cloudinit.File{}
+	for _, file := range config.Files {
+		files[file.Path] = file
+	}
+	return files
+}
+
+func TestGuestReadsIt(t *testing.T) {
+	files := guestFiles(t, input())
+	for _, path := range []string{
+		contract.KubeletConfig, contract.KubeletEnv, contract.BootstrapKubeconfig, contract.ClusterCA, contract.KubeProxyConfig,
+		contract.KubeProxyKubeconfig, contract.CNITemplate, contract.RegistryHosts + "/docker.io/hosts.toml",
+	} {
+		if _, ok := files[path]; !ok {
+			t.Errorf("no %s", path)
+		}
+	}
+	for path, file := range files {
+		if strings.Contains(string(file.Content), token.Secret) && file.Mode != 0o600 {
+			t.Errorf("%s holds the token and has mode %o", path, file.Mode)
+		}
+	}
+	variables, err := cloudinit.ParseEnvironment(files[contract.KubeletEnv].Content)
+	if err != nil {
+		t.Fatal(err)
+	}
+	args, err := cloudinit.SplitArguments(variables["KUBELET_ARGS"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"--node-ip=10.200.0.16", "--hostname-override=a-bcdfg", "--node-labels=example.com/disk=fast,slipway.dev/pool=a"}
+	if diff := cmp.Diff(want, args); diff != "" {
+		t.Errorf("arguments (-want +got):\n%s", diff)
+	}
+	network, err := cloudinit.ParseNetwork(build(t, input()).NetworkData)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(network.Ethernets) != 1 || network.Ethernets[0].MTU != 1450 || network.Ethernets[0].MAC.String() != "02:00:00:c8:00:10" ||
+		network.Ethernets[0].Routes[0].Via != netip.MustParseAddr("10.200.0.1") || network.Ethernets[0].Routes[0].To.IsValid() {
+		t.Errorf("network %+v", network)
+	}
+}
+
+// TestKubernetesKnowsTheFields decodes strictly into the types of the release that runs in the guest.
+func TestKubernetesKnowsTheFields(t *testing.T) {
+	files := guestFiles(t, input())
+	for path, into := range map[string]any{
+		contract.KubeletConfig:   &kubeletv1beta1.KubeletConfiguration{},
+		contract.KubeProxyConfig: &kubeproxyv1alpha1.KubeProxyConfiguration{},
+	} {
+		if err := yaml.UnmarshalStrict(files[path].Content, into); err != nil {
+			t.Errorf("%s: %v", path, err)
+		}
+	}
+}
+
+func TestNoPodNetwork(t *testing.T) {
+	in := input()
+	in.Spec.Cluster.CNI = slipway.CNINone
+	if _, found := guestFiles(t, in)[contract.CNITemplate]; found {
+		t.Error("a tenant with its own pod network gets ours")
+	}
+}
+
+func TestBadPort(t *testing.T) {
+	for name, change := range map[string]func(*bootstrap.Input){
+		"address": func(in *bootstrap.Input) { in.Port.IPAddress = "" },
+		"prefix":  func(in *bootstrap.Input) { in.Port.PrefixLength = 33 },
+	} {
+		in := input()
+		change(&in)
+		if _, err := bootstrap.Build(in); err == nil {
+			t.Errorf("bad %s accepted", name)
+		}
+	}
+}
+
+func TestToken(t *testing.T) {
+	made, err := bootstrap.NewToken()
+	if err != nil {
+		t.Fatal(err)
+	}
+	read, err := bootstrap.ReadToken(&corev1.Secret{Data: bootstrap.SecretData(made, bootstrap.Data{}, "u", "n")})
+	if err != nil || read != made {
+		t.Errorf("read back: %v", err)
+	}
+	for _, text := range []string{fmt.Sprint(token), fmt.Sprintf("%v %+v %#v %s", token, token, token, token)} {
+		if strings.Contains(text, token.Secret) {
+			t.Errorf("prints its secret: %s", text)
+		}
+	}
+	if _, err := bootstrap.ReadToken(&corev1.Secret{}); err == nil {
+		t.Error("an empty Secret gives a token")
+	}
+}
+
+func TestExpiration(t *testing.T) {
+	created := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	for _, test := range []struct{ after, expires, renewed time.Duration }{
+		{0, time.Hour, 30 * time.Minute},
+		{29 * time.Minute, time.Hour, 30 * time.Minute},
+		{30 * time.Minute, 90 * time.Minute, time.Hour},
+		{49 * time.Hour, 50 * time.Hour, 49*time.Hour + 30*time.Minute},
+		{-time.Second, time.Hour, 30 * time.Minute}, // clocks differ
+	} {
+		expires, renewed := bootstrap.Expiration(created, created.Add(test.after))
+		if expires.Sub(created) != test.expires || renewed.Sub(created) != test.renewed {
+			t.Errorf("after %s: expires %s, renewed %s", test.after, expires.Sub(created), renewed.Sub(created))
+		}
+	}
+}

@@ -1,0 +1,81 @@
+package bootstrap
+
+import (
+	"encoding/base64"
+	"fmt"
+	"path"
+	"strings"
+
+	"slipway.dev/guest/contract"
+)
+
+// cniTemplate is rendered by containerd once the Node has a pod CIDR. Pods keep
+// their addresses beyond the node: the tenant's gateway routes pod CIDRs, and
+// masquerades what leaves the tenant.
+func cniTemplate(in Input) string {
+	bridge := map[string]any{
+		"type":        "bridge",
+		"bridge":      "cni0",
+		"isGateway":   true,
+		"hairpinMode": true,
+		"ipam": map[string]any{
+			"type":    "host-local",
+			"ranges":  [][]map[string]any{{{"subnet": "{{.PodCIDR}}"}}},
+			"routes":  []map[string]any{{"dst": "0.0.0.0/0"}},
+			"dataDir": "/var/lib/cni/networks",
+		},
+	}
+	if in.Port.MTU > 0 {
+		bridge["mtu"] = in.Port.MTU
+	}
+	portmap := map[string]any{
+		"type":         "portmap",
+		"backend":      "nftables",
+		"capabilities": map[string]bool{"portMappings": true},
+	}
+	return toJSON(map[string]any{
+		"cniVersion": "1.0.0",
+		"name":       "slipway",
+		"plugins":    []map[string]any{bridge, portmap},
+	})
+}
+
+// registryFiles make containerd ask the endpoint in place of the registry. The
+// endpoint is the server and not one mirror among others, so that containerd
+// never falls back to the registry itself.
+// Format: https://github.com/containerd/containerd/blob/main/docs/hosts.md
+func registryFiles(registry Registry) []file {
+	directory := path.Join(contract.RegistryHosts, registry.Host)
+	var files []file
+	var toml strings.Builder
+	fmt.Fprintf(&toml, "server = %s\ncapabilities = [\"pull\", \"resolve\"]\n", tomlString(registry.Endpoint))
+	if len(registry.CA) > 0 {
+		ca := path.Join(directory, "ca.crt")
+		fmt.Fprintf(&toml, "ca = %s\n", tomlString(ca))
+		files = append(files, file{ca, public, string(registry.CA)})
+	}
+	if registry.Username != "" {
+		credentials := base64.StdEncoding.EncodeToString([]byte(registry.Username + ":" + registry.Password))
+		fmt.Fprintf(&toml, "\n[header]\nAuthorization = %s\n", tomlString("Basic "+credentials))
+	}
+	return append(files, file{path.Join(directory, "hosts.toml"), private, toml.String()})
+}
+
+// tomlString is a TOML basic string.
+func tomlString(s string) string {
+	var b strings.Builder
+	b.WriteByte('"')
+	for _, r := range s {
+		switch {
+		case r == '"' || r == '\\':
+			b.WriteByte('\\')
+			b.WriteRune(r)
+		case r < ' ' || r == 0x7f:
+			fmt.Fprintf(&b, `\u%04X`, r)
+		default:
+			b.WriteRune(r)
+		}
+	}
+	b.WriteByte('"')
+	return b.String()
+}

@@ -1,0 +1,108 @@
+package bootstrap
+
+import (
+	"fmt"
+	"maps"
+	"net/netip"
+	"slices"
+	"strings"
+
+	slipway "slipway.dev/api/v1alpha1"
+	"slipway.dev/guest/contract"
+)
+
+// kubeletConfig is what kubeadm writes, and what differs in our guest. Fields
+// that are left out have the defaults of the kubelet that reads them, so a
+// newer operator never hands an older kubelet a field that it does not know.
+func kubeletConfig(in Input) map[string]any {
+	config := map[string]any{
+		"apiVersion": "kubelet.config.k8s.io/v1beta1",
+		"kind":       "KubeletConfiguration",
+		"authentication": map[string]any{
+			"anonymous": map[string]any{"enabled": false},
+			"webhook":   map[string]any{"enabled": true},
+			"x509":      map[string]any{"clientCAFile": contract.ClusterCA},
+		},
+		"authorization":            map[string]any{"mode": "Webhook"},
+		"cgroupDriver":             contract.CgroupDriver,
+		"clusterDNS":               []string{in.Spec.Cluster.DNSAddress},
+		"clusterDomain":            in.Spec.Cluster.DNSDomain,
+		"containerRuntimeEndpoint": contract.ContainerdEndpoint,
+		"providerID":               "slipway://" + in.Namespace + "/" + in.Name,
+		"resolvConf":               "/etc/resolv.conf",
+		"rotateCertificates":       true,
+		"serverTLSBootstrap":       true,
+		// A node's first pods need several images at once.
+		"serializeImagePulls":   false,
+		"maxParallelImagePulls": 4,
+		// kube-proxy uses nftables, and the guest has no iptables.
+		"makeIPTablesUtilChains": false,
+		// The default lies on the read-only root.
+		"volumePluginDir": "/var/lib/kubelet/volumeplugins",
+		// What containerd, the kubelet and kube-proxy need beside the pods.
+		"kubeReserved": map[string]string{"cpu": "50m", "memory": "200Mi", "ephemeral-storage": "500Mi"},
+	}
+	var taints []map[string]any
+	for _, taint := range in.Spec.Taints {
+		taints = append(taints, map[string]any{"key": taint.Key, "value": string(taint.Value), "effect": string(taint.Effect)})
+	}
+	if len(taints) > 0 {
+		config["registerWithTaints"] = taints
+	}
+	return config
+}
+
+// kubeletEnv holds the flags that KubeletConfiguration has no field for.
+func kubeletEnv(in Input, address netip.Addr) string {
+	labels := map[string]string{slipway.LabelPool: in.Pool}
+	for key, value := range in.Spec.Labels {
+		labels[key] = string(value)
+	}
+	var pairs []string
+	for _, key := range slices.Sorted(maps.Keys(labels)) {
+		pairs = append(pairs, key+"="+labels[key])
+	}
+	return fmt.Sprintf("KUBELET_ARGS=--node-ip=%s --hostname-override=%s --node-labels=%s\n", address, in.Name, strings.Join(pairs, ","))
+}
+
+// kubeProxyConfig leaves conntrack's settings as they are: the guest's init
+// makes the kernel settings, and kube-proxy need not be allowed to.
+func kubeProxyConfig(in Input) map[string]any {
+	return map[string]any{
+		"apiVersion":       "kubeproxy.config.k8s.io/v1alpha1",
+		"kind":             "KubeProxyConfiguration",
+		"mode":             "nftables",
+		"clusterCIDR":      string(in.Spec.Cluster.PodCIDR),
+		"hostnameOverride": in.Name,
+		"clientConnection": map[string]any{"kubeconfig": contract.KubeProxyKubeconfig},
+		"conntrack": map[string]any{
+			"maxPerCore": 0, "min": 0, "tcpEstablishedTimeout": "0s", "tcpCloseWaitTimeout": "0s",
+		},
+	}
+}
+
+func bootstrapKubeconfig(in Input) map[string]any {
+	return kubeconfig(in, "kubelet-bootstrap", map[string]any{"token": in.Token.Bearer()})
+}
+
+// kubeProxyKubeconfig uses the kubelet's certificate, which the kubelet renews
+// in this very file.
+func kubeProxyKubeconfig(in Input) map[string]any {
+	return kubeconfig(in, "kube-proxy", map[string]any{
+		"client-certificate": contract.KubeletClientCert, "client-key": contract.KubeletClientCert,
+	})
+}
+
+func kubeconfig(in Input, user string, credentials map[string]any) map[string]any {
+	const name = "default"
+	return map[string]any{
+		"apiVersion": "v1",
+		"kind":       "Config",
+		"clusters": []map[string]any{{"name": name, "cluster": map[string]any{
+			"server": in.Spec.Cluster.APIServer, "certificate-authority": contract.ClusterCA,
+		}}},
+		"users":           []map[string]any{{"name": user, "user": credentials}},
+		"contexts":        []map[string]any{{"name": name, "context": map[string]any{"cluster": name, "user": user}}},
+		"current-context": name,
+	}
+}

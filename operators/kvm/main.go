@@ -1,0 +1,138 @@
+// The kvm-operator gives tenants their workers: NodePool -> Machine -> KubeVirt
+// VirtualMachine -> Node.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"net/netip"
+	"os"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/selection"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	kubevirtv1 "kubevirt.io/api/core/v1"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	slipway "slipway.dev/api/v1alpha1"
+	"slipway.dev/kit/operator"
+	"slipway.dev/operators/kvm/reconcilers/csr"
+	"slipway.dev/operators/kvm/reconcilers/machine"
+	"slipway.dev/operators/kvm/reconcilers/nodepool"
+	"slipway.dev/operators/kvm/tenant"
+)
+
+const name = "kvm-operator"
+
+func main() {
+	var shared operator.Options
+	var options machine.Options
+	shared.Bind(flag.CommandLine)
+	bind(flag.CommandLine, &options)
+	flag.Parse()
+	if err := run(shared, options); err != nil {
+		fmt.Fprintln(os.Stderr, name+":", err)
+		os.Exit(1)
+	}
+}
+
+func bind(flags *flag.FlagSet, options *machine.Options) {
+	flags.StringVar(&options.Registry, "registry", "registry.slipway.internal", "registry of the guests' images")
+	flags.DurationVar(&options.DrainTimeout, "drain-timeout", time.Minute, "how long pods have to leave a worker that is removed")
+	flags.Func("guest-cpu-request", "CPU that the scheduler sets aside for each guest, for example 100m; by default a tenth of its cores", func(s string) (err error) {
+		options.GuestCPURequest, err = resource.ParseQuantity(s)
+		return err
+	})
+	flags.Func("nameservers", "addresses of the guests' name servers, separated by commas", func(s string) error {
+		options.Nameservers = nil
+		for text := range strings.SplitSeq(s, ",") {
+			if text = strings.TrimSpace(text); text == "" {
+				continue
+			}
+			address, err := netip.ParseAddr(text)
+			if err != nil {
+				return err
+			}
+			options.Nameservers = append(options.Nameservers, address)
+		}
+		return nil
+	})
+}
+
+func run(shared operator.Options, options machine.Options) error {
+	config, err := ctrl.GetConfig()
+	if err != nil {
+		return fmt.Errorf("find API server: %w", err)
+	}
+	scheme, err := newScheme()
+	if err != nil {
+		return err
+	}
+	manager, err := shared.NewManager(config, name, scheme, cacheOptions())
+	if err != nil {
+		return err
+	}
+	ctx := ctrl.SetupSignalHandler()
+	if err := setup(ctx, manager, options, time.Now); err != nil {
+		return err
+	}
+	return manager.Start(ctx)
+}
+
+// setup registers the controllers and what wakes them.
+func setup(ctx context.Context, manager ctrl.Manager, options machine.Options, now func() time.Time) error {
+	fleet := tenant.New(manager.GetScheme())
+	if err := manager.Add(fleet); err != nil {
+		return fmt.Errorf("add connections to tenants: %w", err)
+	}
+	events := manager.GetEventRecorder(name)
+	nodePools := &nodepool.Reconciler{Client: manager.GetClient(), Live: manager.GetAPIReader(), Events: events}
+	if err := nodePools.SetupWithManager(manager); err != nil {
+		return fmt.Errorf("set up NodePools: %w", err)
+	}
+	machines := &machine.Reconciler{Client: manager.GetClient(), Tenants: fleet, Events: events, Options: options, Now: now}
+	if err := machines.SetupWithManager(ctx, manager, fleet); err != nil {
+		return fmt.Errorf("set up Machines: %w", err)
+	}
+	requests := &csr.Reconciler{Client: manager.GetClient(), Tenants: fleet, Events: events}
+	if err := requests.SetupWithManager(manager, fleet); err != nil {
+		return fmt.Errorf("set up certificate approval: %w", err)
+	}
+	return nil
+}
+
+func newScheme() (*runtime.Scheme, error) {
+	scheme := runtime.NewScheme()
+	for _, add := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, slipway.AddToScheme, kubevirtv1.AddToScheme} {
+		if err := add(scheme); err != nil {
+			return nil, fmt.Errorf("register API types: %w", err)
+		}
+	}
+	return scheme, nil
+}
+
+// cacheOptions leave out what is no tenant's: Secrets and virtual machines of
+// others are neither kept in memory nor looked at.
+func cacheOptions() cache.Options {
+	ofTenants, err := labels.NewRequirement(slipway.LabelTenant, selection.Exists, nil)
+	if err != nil {
+		panic(err) // the label is a constant
+	}
+	selected := cache.ByObject{Label: labels.NewSelector().Add(*ofTenants)}
+	return cache.Options{
+		DefaultTransform: cache.TransformStripManagedFields(),
+		ByObject: map[client.Object]cache.ByObject{
+			&corev1.Secret{}:                     selected,
+			&kubevirtv1.VirtualMachine{}:         selected,
+			&kubevirtv1.VirtualMachineInstance{}: selected,
+		},
+	}
+}

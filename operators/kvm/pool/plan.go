@@ -1,0 +1,95 @@
+// Package pool decides which Machines a NodePool creates and deletes.
+package pool
+
+import (
+	"cmp"
+	"slices"
+	"time"
+)
+
+// Machine is what a plan has to know of one Machine of the pool.
+type Machine struct {
+	Name     string
+	Created  time.Time
+	Ready    bool
+	Deleting bool
+	// Outdated is true of a Machine that another must take the place of: its
+	// template differs, or its management node is being emptied.
+	Outdated bool
+}
+
+// Plan is what is to be done now. What becomes possible when a Machine turns
+// ready or disappears is for the next plan.
+type Plan struct {
+	Create int
+	Delete []string
+}
+
+// maxSurge is how many Machines a pool may have beyond its size while Machines
+// are replaced. None of the pool's size is ever unavailable on purpose.
+const maxSurge = 1
+
+// Make plans a pool of the given size.
+//
+// Too many Machines: those that are not ready go first, then the newest, as
+// they carry the fewest pods. Outdated Machines are replaced one at a time:
+// another is created first, and a ready one goes only when as many ready ones
+// as the pool's size remain.
+func Make(size int, machines []Machine) Plan {
+	var current, outdated []Machine
+	ready := 0
+	for _, m := range machines {
+		switch {
+		case m.Deleting:
+			continue
+		case m.Outdated:
+			outdated = append(outdated, m)
+		default:
+			current = append(current, m)
+		}
+		if m.Ready {
+			ready++
+		}
+	}
+	slices.SortFunc(current, expendableFirst)
+	slices.SortFunc(outdated, expendableFirst)
+	total := len(current) + len(outdated)
+
+	limit := size
+	if len(outdated) > 0 && size > 0 {
+		limit += maxSurge
+	}
+	plan := Plan{Create: max(0, min(size-len(current), limit-total))}
+	for _, m := range outdated {
+		if total <= size {
+			break
+		}
+		if m.Ready && ready <= size {
+			break // sorted: those that follow are ready too
+		}
+		if m.Ready {
+			ready--
+		}
+		total--
+		plan.Delete = append(plan.Delete, m.Name)
+	}
+	for _, m := range current[:max(0, len(current)-size)] {
+		plan.Delete = append(plan.Delete, m.Name)
+	}
+	return plan
+}
+
+// Empty is true of a plan that does nothing.
+func (p Plan) Empty() bool {
+	return p.Create == 0 && len(p.Delete) == 0
+}
+
+func expendableFirst(a, b Machine) int {
+	if a.Ready != b.Ready {
+		if b.Ready {
+			return -1
+		}
+		return 1
+	}
+	return cmp.Or(b.Created.Compare(a.Created), cmp.Compare(a.Name, b.Name))
+}

@@ -1,0 +1,109 @@
+package machine
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	metav1ac "k8s.io/client-go/applyconfigurations/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	slipwayac "slipway.dev/api/applyconfiguration/api/v1alpha1"
+	slipway "slipway.dev/api/v1alpha1"
+	"slipway.dev/kit/apply"
+	"slipway.dev/operators/kvm/bootstrap"
+	"slipway.dev/operators/kvm/virtualmachine"
+)
+
+var machineKind = slipway.SchemeGroupVersion.WithKind("Machine")
+
+func bootstrapSecretName(machine string) string { return machine + "-bootstrap" }
+
+// routes are the ranges behind the Machine's NIC. A tenant that brings its own
+// pod network does without them.
+func routes(o *observation) []slipway.CIDR {
+	if o.machine.Spec.Cluster.CNI != slipway.CNIBridge {
+		return nil
+	}
+	if podCIDR := o.podCIDR(); podCIDR != "" {
+		return []slipway.CIDR{slipway.CIDR(podCIDR)}
+	}
+	// The Node cannot be seen: keep what was known.
+	if o.node == nil && o.port != nil {
+		return o.port.Spec.Routes
+	}
+	return nil
+}
+
+func portIsAsWanted(o *observation) bool {
+	return o.port != nil && o.port.Spec.NetworkName == o.machine.Spec.NetworkName && slices.Equal(o.port.Spec.Routes, routes(o))
+}
+
+func networkPort(o *observation) *slipwayac.NetworkPortApplyConfiguration {
+	machine := o.machine
+	return slipwayac.NetworkPort(machine.Name, machine.Namespace).
+		WithLabels(map[string]string{slipway.LabelTenant: machine.Namespace}).
+		WithOwnerReferences(metav1ac.OwnerReference().
+			WithAPIVersion(machineKind.GroupVersion().String()).WithKind(machineKind.Kind).
+			WithName(machine.Name).WithUID(machine.UID).WithController(true).WithBlockOwnerDeletion(true)).
+		WithSpec(slipwayac.NetworkPortSpec().WithNetworkName(machine.Spec.NetworkName).WithRoutes(routes(o)...))
+}
+
+// createBootstrapSecret is done once in a Machine's life, so that what a guest
+// booted with stays what it is. It creates and does not apply: a second
+// attempt, by an operator that does not see the first yet, must not change the
+// token that a guest may have read already.
+func (r *Reconciler) createBootstrapSecret(ctx context.Context, o *observation) error {
+	machine := o.machine
+	token, err := bootstrap.NewToken()
+	if err != nil {
+		return fmt.Errorf("make bootstrap token: %w", err)
+	}
+	data, err := bootstrap.Build(bootstrap.Input{
+		Namespace: machine.Namespace, Name: machine.Name, Pool: machine.Labels[slipway.LabelPool],
+		Spec: machine.Spec, Port: o.port.Status, ClusterCA: o.clusterCA, Token: token,
+		Registries: o.registries, Nameservers: r.Options.Nameservers,
+	})
+	if err != nil {
+		return fmt.Errorf("make bootstrap data: %w", err)
+	}
+	secret := &corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{
+			Name: bootstrapSecretName(machine.Name), Namespace: machine.Namespace,
+			Labels:          map[string]string{slipway.LabelTenant: machine.Namespace},
+			OwnerReferences: []metav1.OwnerReference{*metav1.NewControllerRef(machine, machineKind)},
+		},
+		Immutable: new(true),
+		Data:      bootstrap.SecretData(token, data, virtualmachine.UserDataKey, virtualmachine.NetworkDataKey),
+	}
+	if err := r.Client.Create(ctx, secret, owner); err != nil {
+		if apierrors.IsAlreadyExists(err) {
+			return nil // its watch wakes us
+		}
+		return fmt.Errorf("create Secret %s: %w", secret.Name, err)
+	}
+	o.bootstrap = secret
+	return nil
+}
+
+func (r *Reconciler) applyVirtualMachine(ctx context.Context, o *observation) error {
+	if o.bootstrap == nil {
+		return nil
+	}
+	desired, err := virtualmachine.Build(virtualmachine.Input{
+		Machine: o.machine, MACAddress: o.port.Status.MACAddress, SecretName: o.bootstrap.Name,
+		Registry: r.Options.Registry, CPURequest: r.Options.GuestCPURequest,
+	})
+	if err != nil {
+		return err
+	}
+	if o.vm != nil {
+		if covered, err := virtualmachine.Covers(o.vm, desired); covered || err != nil {
+			return err
+		}
+	}
+	return apply.Objects(ctx, r.Client, owner, client.ApplyConfigurationFromUnstructured(desired))
+}

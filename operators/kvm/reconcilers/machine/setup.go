@@ -1,0 +1,102 @@
+package machine
+
+import (
+	"context"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/util/workqueue"
+	kubevirtv1 "kubevirt.io/api/core/v1"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+	"sigs.k8s.io/controller-runtime/pkg/source"
+
+	slipway "slipway.dev/api/v1alpha1"
+	"slipway.dev/operators/kvm/tenant"
+)
+
+// HostedNamespaceField is the index of TenantClusters by their hosted namespace.
+const HostedNamespaceField = "hostedNamespace"
+
+// concurrency keeps a tenant whose API answers slowly from delaying others.
+const concurrency = 8
+
+// SetupWithManager registers the controller, which fleet wakes for what
+// happens in tenants.
+func (r *Reconciler) SetupWithManager(ctx context.Context, manager ctrl.Manager, fleet *tenant.Fleet) error {
+	err := manager.GetFieldIndexer().IndexField(ctx, &slipway.TenantCluster{}, HostedNamespaceField, func(o client.Object) []string {
+		return []string{slipway.HostedNamespace(o.GetNamespace(), o.GetName())}
+	})
+	if err != nil {
+		return err
+	}
+	inTenants := handler.TypedEnqueueRequestsFromMapFunc(func(ctx context.Context, key types.NamespacedName) []reconcile.Request {
+		if key.Name == "" {
+			return r.machinesIn(ctx, key.Namespace)
+		}
+		return []reconcile.Request{{NamespacedName: key}}
+	})
+	return ctrl.NewControllerManagedBy(manager).Named("machine").
+		WithOptions(controller.Options{MaxConcurrentReconciles: concurrency}).
+		For(&slipway.Machine{}).
+		Owns(&slipway.NetworkPort{}).
+		Owns(&corev1.Secret{}).
+		Owns(&kubevirtv1.VirtualMachine{}).
+		Watches(&kubevirtv1.VirtualMachineInstance{}, &handler.EnqueueRequestForObject{}). // has the Machine's name
+		Watches(&corev1.Secret{}, r.onInput(fleet)).
+		Watches(&slipway.TenantCluster{}, handler.EnqueueRequestsFromMapFunc(func(ctx context.Context, o client.Object) []reconcile.Request {
+			if o.GetDeletionTimestamp() == nil {
+				return nil
+			}
+			return r.machinesIn(ctx, slipway.HostedNamespace(o.GetNamespace(), o.GetName()))
+		})).
+		WatchesRawSource(source.TypedChannel(fleet.Machines, inTenants)).
+		Complete(r)
+}
+
+// onInput wakes all Machines of a namespace when a Secret changes that they may
+// be waiting for, and ends the connection to a tenant whose kubeconfig is gone.
+func (r *Reconciler) onInput(fleet *tenant.Fleet) handler.EventHandler {
+	type queue = workqueue.TypedRateLimitingInterface[reconcile.Request]
+	wake := func(ctx context.Context, secret client.Object, q queue) {
+		if owner := metav1.GetControllerOf(secret); owner != nil && owner.Kind == machineKind.Kind {
+			return
+		}
+		for _, request := range r.machinesIn(ctx, secret.GetNamespace()) {
+			q.Add(request)
+		}
+	}
+	return handler.Funcs{
+		CreateFunc: func(ctx context.Context, e event.CreateEvent, q queue) { wake(ctx, e.Object, q) },
+		UpdateFunc: func(ctx context.Context, e event.UpdateEvent, q queue) {
+			if e.ObjectOld.GetResourceVersion() != e.ObjectNew.GetResourceVersion() {
+				wake(ctx, e.ObjectNew, q)
+			}
+		},
+		DeleteFunc: func(ctx context.Context, e event.DeleteEvent, q queue) {
+			if e.Object.GetName() == tenant.SecretName {
+				fleet.Forget(client.ObjectKeyFromObject(e.Object))
+			}
+			wake(ctx, e.Object, q)
+		},
+	}
+}
+
+func (r *Reconciler) machinesIn(ctx context.Context, namespace string) []reconcile.Request {
+	var machines slipway.MachineList
+	if err := r.Client.List(ctx, &machines, client.InNamespace(namespace)); err != nil {
+		log.FromContext(ctx).Error(err, "Listing Machines")
+		return nil
+	}
+	var requests []reconcile.Request
+	for _, machine := range machines.Items {
+		requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&machine)})
+	}
+	return requests
+}

@@ -1,0 +1,108 @@
+package machine
+
+import (
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	slipwayac "slipway.dev/api/applyconfiguration/api/v1alpha1"
+	slipway "slipway.dev/api/v1alpha1"
+	"slipway.dev/kit/conditions"
+	"slipway.dev/operators/kvm/virtualmachine"
+)
+
+// status is the report on a Machine that stays. tokenErr is why the tenant did
+// not take the bootstrap token.
+func status(o *observation, tokenErr error) *slipwayac.MachineApplyConfiguration {
+	parts := []metav1.Condition{
+		networkCondition(o),
+		bootstrapReady(o, tokenErr),
+		virtualmachine.GuestRunning(o.vm, o.vmi),
+		nodeCondition(o),
+	}
+	return report(o, append(parts, conditions.Summary(slipway.ConditionReady, "Ready", parts...))...)
+}
+
+func report(o *observation, wanted ...metav1.Condition) *slipwayac.MachineApplyConfiguration {
+	machine := o.machine
+	fields := slipwayac.MachineStatus().
+		WithObservedGeneration(machine.Generation).
+		WithConditions(conditions.Apply(machine.Status.Conditions, machine.Generation, wanted...)...)
+	if o.port != nil && o.port.Status.IPAddress != "" {
+		fields.WithIPAddress(o.port.Status.IPAddress)
+	}
+	if podCIDR := o.podCIDR(); podCIDR != "" {
+		fields.WithPodCIDR(podCIDR)
+	} else if o.tenant == nil && machine.Status.PodCIDR != "" {
+		fields.WithPodCIDR(machine.Status.PodCIDR)
+	}
+	return slipwayac.Machine(machine.Name, machine.Namespace).WithStatus(fields)
+}
+
+func networkCondition(o *observation) metav1.Condition {
+	name := o.machine.Name
+	if o.hasIdentity() {
+		return conditions.True(slipway.ConditionNetworkReady, "Allocated", "")
+	}
+	message := "NetworkPort " + name + " has no addresses yet"
+	if o.port != nil {
+		if ready := meta.FindStatusCondition(o.port.Status.Conditions, slipway.ConditionReady); ready != nil && ready.Message != "" {
+			message = "NetworkPort " + name + ": " + ready.Message
+		}
+	}
+	return conditions.False(slipway.ConditionNetworkReady, "WaitingForNetworkPort", message)
+}
+
+func bootstrapReady(o *observation, tokenErr error) metav1.Condition {
+	const conditionType = slipway.ConditionBootstrapReady
+	known := bootstrapCondition(o.machine)
+	switch {
+	case o.bootstrap == nil && len(o.missing) > 0:
+		return conditions.False(conditionType, "WaitingForSecret", strings.Join(o.missing, ", ")+" missing")
+	case o.bootstrap == nil:
+		return conditions.False(conditionType, "WaitingForNetworkPort", "NetworkPort "+o.machine.Name+" has no addresses yet")
+	case o.tenant == nil && known.Status == metav1.ConditionTrue:
+		return known // the tenant's API has answered before and is away now
+	case o.tenant == nil:
+		return conditions.False(conditionType, "WaitingForTenantAPI", "waits for the tenant's API, reached through Secret kvm-operator-kubeconfig")
+	case tokenErr != nil:
+		return conditions.False(conditionType, "TokenNotWritten", "the tenant's API did not take the bootstrap token")
+	case o.joined():
+		return conditions.True(conditionType, reasonJoined, "")
+	}
+	return conditions.True(conditionType, "TokenIssued", "")
+}
+
+func nodeCondition(o *observation) metav1.Condition {
+	const conditionType = slipway.ConditionNodeReady
+	name := o.machine.Name
+	if o.tenant == nil {
+		if known := meta.FindStatusCondition(o.machine.Status.Conditions, conditionType); known != nil {
+			return *known // silence of the tenant's API says nothing about the Node
+		}
+	}
+	if o.node == nil {
+		return conditions.False(conditionType, "NotRegistered", "Node "+name+" has not registered yet")
+	}
+	ready := nodeReady(o.node)
+	switch {
+	case ready == nil:
+		return conditions.False(conditionType, "NotReported", "Node "+name+" has not reported yet")
+	case ready.Status != corev1.ConditionTrue:
+		// A tenant may write any text into the status of its Nodes; a reason has a syntax.
+		return conditions.False(conditionType, "NotReady", "Node "+name+": "+firstLine(ready.Message))
+	}
+	return conditions.True(conditionType, "NodeReady", "")
+}
+
+// firstLine bounds a text that others wrote, in bytes.
+func firstLine(text string) string {
+	const longest = 300
+	line, _, _ := strings.Cut(text, "\n")
+	if len(line) <= longest {
+		return line
+	}
+	return strings.ToValidUTF8(line[:longest], "") + "..."
+}

@@ -1,0 +1,60 @@
+package machine
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	slipway "slipway.dev/api/v1alpha1"
+	"slipway.dev/kit/apply"
+	"slipway.dev/operators/kvm/bootstrap"
+)
+
+// reasonJoined is the reason of BootstrapReady when the token has been used
+// and is removed.
+const reasonJoined = "NodeJoined"
+
+// admit lets the guest join the tenant as long as it has not, and gives how
+// long that lasts; zero when there is nothing to renew.
+func (r *Reconciler) admit(ctx context.Context, o *observation) (renewal time.Duration, err error) {
+	if o.tenant == nil || o.bootstrap == nil {
+		return 0, nil
+	}
+	token, err := bootstrap.ReadToken(o.bootstrap)
+	if err != nil {
+		return 0, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, tenantTimeout)
+	defer cancel()
+	if o.joined() {
+		if bootstrapCondition(o.machine).Reason == reasonJoined {
+			return 0, nil
+		}
+		return 0, removeToken(ctx, o.tenant, token)
+	}
+	now := r.Now()
+	expiration, next := bootstrap.Expiration(o.machine.CreationTimestamp.Time, now)
+	return next.Sub(now), apply.Objects(ctx, o.tenant, owner, bootstrap.TokenSecret(o.machine.Name, token, expiration))
+}
+
+func bootstrapCondition(machine *slipway.Machine) metav1.Condition {
+	if c := meta.FindStatusCondition(machine.Status.Conditions, slipway.ConditionBootstrapReady); c != nil {
+		return *c
+	}
+	return metav1.Condition{}
+}
+
+func removeToken(ctx context.Context, tenant client.Client, token bootstrap.Token) error {
+	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{
+		Namespace: metav1.NamespaceSystem, Name: bootstrap.TokenSecretName(token),
+	}}
+	if err := client.IgnoreNotFound(tenant.Delete(ctx, secret)); err != nil {
+		return fmt.Errorf("remove bootstrap token: %w", err)
+	}
+	return nil
+}

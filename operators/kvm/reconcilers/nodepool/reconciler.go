@@ -1,0 +1,199 @@
+// Package nodepool keeps as many Machines as a NodePool asks for.
+package nodepool
+
+import (
+	"context"
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/sets"
+	"k8s.io/client-go/tools/events"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
+
+	slipwayac "slipway.dev/api/applyconfiguration/api/v1alpha1"
+	slipway "slipway.dev/api/v1alpha1"
+	"slipway.dev/kit/apply"
+	"slipway.dev/operators/kvm/pool"
+	"slipway.dev/operators/kvm/virtualmachine"
+)
+
+// owner of the fields that this controller writes.
+const owner client.FieldOwner = "kvm-operator-nodepool"
+
+// Finalizer keeps a NodePool until its Machines are gone, so that who deletes
+// a pool can wait for the pool.
+const Finalizer = "slipway.dev/machines"
+
+// Reconciler reconciles NodePools.
+type Reconciler struct {
+	Client client.Client
+	// Live reads from the API server itself.
+	Live   client.Reader
+	Events events.EventRecorder
+}
+
+// SetupWithManager registers the controller.
+func (r *Reconciler) SetupWithManager(manager ctrl.Manager) error {
+	return ctrl.NewControllerManagedBy(manager).Named("nodepool").
+		For(&slipway.NodePool{}).
+		Owns(&slipway.Machine{}).
+		Complete(r)
+}
+
+// Reconcile observes the Machines, plans, and creates and deletes.
+func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
+	nodePool := &slipway.NodePool{}
+	if err := r.Client.Get(ctx, request.NamespacedName, nodePool); err != nil {
+		return ctrl.Result{}, client.IgnoreNotFound(err)
+	}
+	machines, err := machinesOf(ctx, r.Client, nodePool)
+	if err != nil {
+		return ctrl.Result{}, err
+	}
+	if nodePool.DeletionTimestamp != nil {
+		return ctrl.Result{}, r.delete(ctx, nodePool, machines)
+	}
+	if !controllerutil.ContainsFinalizer(nodePool, Finalizer) {
+		finalized := slipwayac.NodePool(nodePool.Name, nodePool.Namespace).WithFinalizers(Finalizer)
+		if err := apply.Objects(ctx, r.Client, owner, finalized); err != nil {
+			return ctrl.Result{}, err
+		}
+	}
+	hash, err := pool.Hash(nodePool.Spec.Template)
+	if err != nil {
+		return ctrl.Result{}, err
+	}
+	if !plan(nodePool, hash, machines).Empty() {
+		// The cache may be behind what was done a moment ago, by this process or by one before it.
+		if machines, err = machinesOf(ctx, r.Live, nodePool); err != nil {
+			return ctrl.Result{}, err
+		}
+		if err := r.execute(ctx, nodePool, hash, machines, plan(nodePool, hash, machines)); err != nil {
+			return ctrl.Result{}, err
+		}
+	}
+	return ctrl.Result{}, apply.Status(ctx, r.Client, owner, status(nodePool, hash, machines))
+}
+
+// machinesOf are the Machines that the pool controls, whatever labels they carry now.
+func machinesOf(ctx context.Context, reader client.Reader, nodePool *slipway.NodePool) ([]slipway.Machine, error) {
+	var list slipway.MachineList
+	if err := reader.List(ctx, &list, client.InNamespace(nodePool.Namespace)); err != nil {
+		return nil, fmt.Errorf("list Machines: %w", err)
+	}
+	var machines []slipway.Machine
+	for _, machine := range list.Items {
+		if metav1.IsControlledBy(&machine, nodePool) {
+			machines = append(machines, machine)
+		}
+	}
+	return machines, nil
+}
+
+func plan(nodePool *slipway.NodePool, hash string, machines []slipway.Machine) pool.Plan {
+	var known []pool.Machine
+	for _, machine := range machines {
+		known = append(known, pool.Machine{
+			Name:     machine.Name,
+			Created:  machine.CreationTimestamp.Time,
+			Ready:    meta.IsStatusConditionTrue(machine.Status.Conditions, slipway.ConditionReady),
+			Deleting: machine.DeletionTimestamp != nil,
+			Outdated: outdated(&machine, hash),
+		})
+	}
+	return pool.Make(size(nodePool), known)
+}
+
+// outdated is true of a Machine made from another template, and of one whose
+// management node wants to be rid of it.
+func outdated(machine *slipway.Machine, hash string) bool {
+	guest := meta.FindStatusCondition(machine.Status.Conditions, slipway.ConditionGuestRunning)
+	return machine.Annotations[slipway.AnnotationMachineHash] != hash ||
+		guest != nil && guest.Reason == virtualmachine.ReasonEvacuating
+}
+
+func size(nodePool *slipway.NodePool) int {
+	if nodePool.Spec.Replicas == nil {
+		return slipway.DefaultNodeReplicas
+	}
+	return int(*nodePool.Spec.Replicas)
+}
+
+func (r *Reconciler) execute(ctx context.Context, nodePool *slipway.NodePool, hash string, machines []slipway.Machine, plan pool.Plan) error {
+	taken := sets.New[string]()
+	doomed := sets.New(plan.Delete...)
+	for _, machine := range machines {
+		taken.Insert(machine.Name)
+		if doomed.Has(machine.Name) {
+			if err := r.deleteMachine(ctx, nodePool, &machine); err != nil {
+				return err
+			}
+		}
+	}
+	for _, name := range pool.Names(nodePool.Name, nodePool.UID, taken, plan.Create) {
+		machine := newMachine(nodePool, name, hash)
+		// Create and not apply: where the Machine exists already, this must fail.
+		if err := r.Client.Create(ctx, machine, owner); err != nil {
+			return fmt.Errorf("create Machine %s: %w", name, err)
+		}
+		r.Events.Eventf(nodePool, machine, corev1.EventTypeNormal, "MachineCreated", "Create", "Created Machine %s", name)
+	}
+	return nil
+}
+
+func newMachine(nodePool *slipway.NodePool, name, hash string) *slipway.Machine {
+	labels := map[string]string{slipway.LabelTenant: nodePool.Namespace, slipway.LabelPool: nodePool.Name}
+	return &slipway.Machine{
+		ObjectMeta: metav1.ObjectMeta{
+			Name: name, Namespace: nodePool.Namespace, Labels: labels,
+			Annotations:     map[string]string{slipway.AnnotationMachineHash: hash},
+			OwnerReferences: []metav1.OwnerReference{*metav1.NewControllerRef(nodePool, slipway.SchemeGroupVersion.WithKind("NodePool"))},
+		},
+		Spec: *nodePool.Spec.Template.DeepCopy(),
+	}
+}
+
+func (r *Reconciler) deleteMachine(ctx context.Context, nodePool *slipway.NodePool, machine *slipway.Machine) error {
+	if machine.DeletionTimestamp != nil {
+		return nil
+	}
+	err := r.Client.Delete(ctx, machine, client.Preconditions{UID: new(machine.UID)})
+	if client.IgnoreNotFound(err) != nil {
+		return fmt.Errorf("delete Machine %s: %w", machine.Name, err)
+	}
+	r.Events.Eventf(nodePool, machine, corev1.EventTypeNormal, "MachineDeleted", "Delete", "Deleted Machine %s", machine.Name)
+	return nil
+}
+
+// delete deletes all Machines and lets the pool go when they are gone.
+func (r *Reconciler) delete(ctx context.Context, nodePool *slipway.NodePool, machines []slipway.Machine) error {
+	if !controllerutil.ContainsFinalizer(nodePool, Finalizer) {
+		return nil
+	}
+	if len(machines) == 0 {
+		var err error
+		if machines, err = machinesOf(ctx, r.Live, nodePool); err != nil {
+			return err
+		}
+	}
+	for _, machine := range machines {
+		if err := r.deleteMachine(ctx, nodePool, &machine); err != nil {
+			return err
+		}
+	}
+	if len(machines) > 0 {
+		return apply.Status(ctx, r.Client, owner, status(nodePool, "", machines))
+	}
+	before := nodePool.DeepCopy()
+	controllerutil.RemoveFinalizer(nodePool, Finalizer)
+	err := r.Client.Patch(ctx, nodePool, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}))
+	if err != nil && !apierrors.IsNotFound(err) {
+		return fmt.Errorf("remove finalizer: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,178 @@
+// Package virtualmachine builds the KubeVirt VirtualMachine of a Machine and
+// reads what KubeVirt reports about it.
+package virtualmachine
+
+import (
+	"encoding/json"
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	kubevirtv1 "kubevirt.io/api/core/v1"
+
+	slipway "slipway.dev/api/v1alpha1"
+	"slipway.dev/guest/contract"
+)
+
+// Keys of the Secret that holds a guest's cloud-init data, as KubeVirt wants them.
+const (
+	UserDataKey    = "userdata"
+	NetworkDataKey = "networkdata"
+)
+
+// Input is what a VirtualMachine is made from.
+type Input struct {
+	Machine *slipway.Machine
+	// MACAddress of the guest's NIC.
+	MACAddress string
+	// SecretName of the cloud-init data.
+	SecretName string
+	// Registry that holds the guest's image.
+	Registry string
+	// CPURequest is what the scheduler sets aside for a guest; zero leaves it
+	// to KubeVirt, which takes a tenth of the cores.
+	CPURequest resource.Quantity
+}
+
+// Names of disks, volumes, interface and network.
+const (
+	rootDisk  = contract.RootDiskSerial
+	stateDisk = contract.StateDiskSerial
+	seedDisk  = "cloudinit"
+	fabric    = "fabric"
+)
+
+// gracePeriodSeconds is what a guest gets to power off. Its pods have been
+// evicted by then, or it is going with its whole cluster.
+const gracePeriodSeconds = 10
+
+// Build gives the VirtualMachine as an object for server-side apply, without
+// status and without the zero values that would make us own fields which
+// KubeVirt fills in.
+func Build(in Input) (*unstructured.Unstructured, error) {
+	machine := in.Machine
+	labels := map[string]string{
+		slipway.LabelTenant: machine.Namespace,
+		slipway.LabelPool:   machine.Labels[slipway.LabelPool],
+	}
+	vm := kubevirtv1.VirtualMachine{
+		TypeMeta: metav1.TypeMeta{APIVersion: kubevirtv1.GroupVersion.String(), Kind: kubevirtv1.VirtualMachineGroupVersionKind.Kind},
+		ObjectMeta: metav1.ObjectMeta{
+			Name: machine.Name, Namespace: machine.Namespace, Labels: labels,
+			OwnerReferences: []metav1.OwnerReference{*metav1.NewControllerRef(machine, slipway.SchemeGroupVersion.WithKind("Machine"))},
+		},
+		Spec: kubevirtv1.VirtualMachineSpec{
+			// Always, not RerunOnFailure: a worker that was powered off from inside shall come back.
+			RunStrategy: new(kubevirtv1.RunStrategyAlways),
+			Template: &kubevirtv1.VirtualMachineInstanceTemplateSpec{
+				ObjectMeta: metav1.ObjectMeta{Labels: labels},
+				Spec: kubevirtv1.VirtualMachineInstanceSpec{
+					Domain: domain(in),
+					// External: eviction from a management node is reported to us, and the Machine is drained and replaced.
+					EvictionStrategy:              new(kubevirtv1.EvictionStrategyExternal),
+					TerminationGracePeriodSeconds: new(int64(gracePeriodSeconds)),
+					TopologySpreadConstraints:     spread(labels),
+					Networks: []kubevirtv1.Network{{Name: fabric, NetworkSource: kubevirtv1.NetworkSource{
+						Multus: &kubevirtv1.MultusNetwork{NetworkName: machine.Namespace + "/" + machine.Spec.NetworkName},
+					}}},
+					Volumes: volumes(in),
+				},
+			},
+		},
+	}
+	return withoutZeroValues(vm)
+}
+
+func domain(in Input) kubevirtv1.DomainSpec {
+	size := in.Machine.Spec.Machine
+	var requests corev1.ResourceList
+	if !in.CPURequest.IsZero() {
+		requests = corev1.ResourceList{corev1.ResourceCPU: in.CPURequest}
+	}
+	// No CPU model: named models are not schedulable under software emulation.
+	return kubevirtv1.DomainSpec{
+		CPU:       &kubevirtv1.CPU{Cores: uint32(size.Cores)},
+		Memory:    &kubevirtv1.Memory{Guest: &size.Memory},
+		Resources: kubevirtv1.ResourceRequirements{Requests: requests},
+		Firmware: &kubevirtv1.Firmware{KernelBoot: &kubevirtv1.KernelBoot{
+			KernelArgs: contract.KernelArgs,
+			Container: &kubevirtv1.KernelBootContainer{
+				Image: image(in), ImagePullPolicy: corev1.PullIfNotPresent,
+				KernelPath: contract.KernelPath, InitrdPath: contract.InitrdPath,
+			},
+		}},
+		Devices: kubevirtv1.Devices{
+			Disks: []kubevirtv1.Disk{
+				{Name: rootDisk, Serial: contract.RootDiskSerial, DiskDevice: virtioDisk(true)},
+				{Name: stateDisk, Serial: contract.StateDiskSerial, DiskDevice: virtioDisk(false)},
+				{Name: seedDisk, DiskDevice: virtioDisk(false)},
+			},
+			Interfaces: []kubevirtv1.Interface{{
+				Name: fabric, MacAddress: in.MACAddress,
+				InterfaceBindingMethod: kubevirtv1.InterfaceBindingMethod{Bridge: &kubevirtv1.InterfaceBridge{}},
+			}},
+			Rng:                        &kubevirtv1.Rng{}, // keys are made in the first second
+			AutoattachPodInterface:     new(false),
+			AutoattachGraphicsDevice:   new(false),
+			AutoattachMemBalloon:       new(false),
+			NetworkInterfaceMultiQueue: new(false),
+		},
+	}
+}
+
+func virtioDisk(readOnly bool) kubevirtv1.DiskDevice {
+	return kubevirtv1.DiskDevice{Disk: &kubevirtv1.DiskTarget{Bus: kubevirtv1.DiskBusVirtio, ReadOnly: readOnly}}
+}
+
+func volumes(in Input) []kubevirtv1.Volume {
+	secret := &corev1.LocalObjectReference{Name: in.SecretName}
+	return []kubevirtv1.Volume{
+		{Name: rootDisk, VolumeSource: kubevirtv1.VolumeSource{ContainerDisk: &kubevirtv1.ContainerDiskSource{
+			Image: image(in), ImagePullPolicy: corev1.PullIfNotPresent, Path: contract.RootPath,
+		}}},
+		{Name: stateDisk, VolumeSource: kubevirtv1.VolumeSource{EmptyDisk: &kubevirtv1.EmptyDiskSource{
+			Capacity: in.Machine.Spec.Machine.Disk,
+		}}},
+		{Name: seedDisk, VolumeSource: kubevirtv1.VolumeSource{CloudInitNoCloud: &kubevirtv1.CloudInitNoCloudSource{
+			UserDataSecretRef: secret, NetworkDataSecretRef: secret,
+		}}},
+	}
+}
+
+// spread keeps the workers of a pool on different management nodes where there are any.
+func spread(labels map[string]string) []corev1.TopologySpreadConstraint {
+	return []corev1.TopologySpreadConstraint{{
+		MaxSkew: 1, TopologyKey: corev1.LabelHostname, WhenUnsatisfiable: corev1.ScheduleAnyway,
+		LabelSelector: &metav1.LabelSelector{MatchLabels: labels},
+	}}
+}
+
+func image(in Input) string {
+	return fmt.Sprintf("%s/%s:%s", in.Registry, contract.ImageName, in.Machine.Spec.Version)
+}
+
+// withoutZeroValues goes through JSON, which honours omitempty, and removes
+// what has none: KubeVirt's types have no apply configurations.
+func withoutZeroValues(vm kubevirtv1.VirtualMachine) (*unstructured.Unstructured, error) {
+	encoded, err := json.Marshal(vm)
+	if err != nil {
+		return nil, fmt.Errorf("encode VirtualMachine %s: %w", vm.Name, err)
+	}
+	object := &unstructured.Unstructured{}
+	if err := object.UnmarshalJSON(encoded); err != nil {
+		return nil, fmt.Errorf("decode VirtualMachine %s: %w", vm.Name, err)
+	}
+	for _, path := range [][]string{
+		{"status"},
+		{"metadata", "creationTimestamp"},
+		{"spec", "template", "metadata", "creationTimestamp"},
+	} {
+		unstructured.RemoveNestedField(object.Object, path...)
+	}
+	if resources, _, _ := unstructured.NestedMap(object.Object, "spec", "template", "spec", "domain", "resources"); len(resources) == 0 {
+		unstructured.RemoveNestedField(object.Object, "spec", "template", "spec", "domain", "resources")
+	}
+	return object, nil
+}

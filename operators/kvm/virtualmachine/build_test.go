@@ -1,0 +1,122 @@
+package virtualmachine_test
+
+import (
+	"encoding/json"
+	"os"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	kubevirtv1 "kubevirt.io/api/core/v1"
+	"sigs.k8s.io/yaml"
+
+	slipway "slipway.dev/api/v1alpha1"
+	"slipway.dev/guest/contract"
+	"slipway.dev/operators/kvm/virtualmachine"
+)
+
+func input() virtualmachine.Input {
+	return virtualmachine.Input{
+		Machine: &slipway.Machine{
+			ObjectMeta: metav1.ObjectMeta{
+				Namespace: "tenant-demo-12345678", Name: "a-bcdfg", UID: "7b1c",
+				Labels: map[string]string{slipway.LabelPool: "a"},
+			},
+			Spec: slipway.MachineSpec{
+				Version: "v1.36.3", NetworkName: "demo",
+				Machine: slipway.MachineSize{Cores: 2, Memory: resource.MustParse("2Gi"), Disk: resource.MustParse("10Gi")},
+			},
+		},
+		MACAddress: "02:00:00:c8:00:10", SecretName: "a-bcdfg-bootstrap",
+		Registry: "registry.slipway.internal", CPURequest: resource.MustParse("100m"),
+	}
+}
+
+func TestBuild(t *testing.T) {
+	vm, err := virtualmachine.Build(input())
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The guest's own constants may change without anybody reading this file.
+	kernelArgs := []string{"spec", "template", "spec", "domain", "firmware", "kernelBoot", "kernelArgs"}
+	if args, _, _ := unstructured.NestedString(vm.Object, kernelArgs...); args != contract.KernelArgs {
+		t.Errorf("kernel arguments %q", args)
+	}
+	unstructured.RemoveNestedField(vm.Object, kernelArgs...)
+	got, err := yaml.Marshal(vm.Object)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const golden = "testdata/virtualmachine.yaml"
+	if os.Getenv("UPDATE") != "" {
+		if err := os.WriteFile(golden, got, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(golden)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), string(got)); diff != "" {
+		t.Errorf("VirtualMachine (-want +got; UPDATE=1 accepts it):\n%s", diff)
+	}
+}
+
+func TestBuildLeavesTheRequestToKubeVirt(t *testing.T) {
+	in := input()
+	in.CPURequest = resource.Quantity{}
+	vm, err := virtualmachine.Build(in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if resources, found, err := unstructured.NestedMap(vm.Object, "spec", "template", "spec", "domain", "resources"); found || err != nil {
+		t.Errorf("resources %v, %v", resources, err)
+	}
+}
+
+func TestCovers(t *testing.T) {
+	desired, err := virtualmachine.Build(input())
+	if err != nil {
+		t.Fatal(err)
+	}
+	observe := func() *kubevirtv1.VirtualMachine {
+		encoded, err := desired.MarshalJSON()
+		if err != nil {
+			t.Fatal(err)
+		}
+		observed := &kubevirtv1.VirtualMachine{}
+		if err := json.Unmarshal(encoded, observed); err != nil {
+			t.Fatal(err)
+		}
+		// What KubeVirt's webhooks and controllers fill in.
+		observed.TypeMeta = metav1.TypeMeta{}
+		observed.Finalizers = []string{"kubevirt.io/virtualMachineControllerFinalize"}
+		observed.Spec.Template.Spec.Architecture = "amd64"
+		observed.Spec.Template.Spec.Domain.Machine = &kubevirtv1.Machine{Type: "q35"}
+		observed.Status.PrintableStatus = kubevirtv1.VirtualMachineStatusStarting
+		return observed
+	}
+	for name, test := range map[string]struct {
+		change func(*kubevirtv1.VirtualMachine)
+		want   bool
+	}{
+		"as applied":   {func(*kubevirtv1.VirtualMachine) {}, true},
+		"stopped":      {func(vm *kubevirtv1.VirtualMachine) { vm.Spec.RunStrategy = new(kubevirtv1.RunStrategyHalted) }, false},
+		"other memory": {func(vm *kubevirtv1.VirtualMachine) { vm.Spec.Template.Spec.Domain.Memory = nil }, false},
+		"another disk": {func(vm *kubevirtv1.VirtualMachine) {
+			disks := &vm.Spec.Template.Spec.Domain.Devices.Disks
+			*disks = append(*disks, kubevirtv1.Disk{Name: "x"})
+		}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			observed := observe()
+			test.change(observed)
+			got, err := virtualmachine.Covers(observed, desired)
+			if err != nil || got != test.want {
+				t.Errorf("covers: %v, %v", got, err)
+			}
+		})
+	}
+}
