@@ -162,6 +162,11 @@ type data struct {
 	versions                          map[string]string
 }
 
+// KubeVirtComponents are the kinds of what KubeVirt's operator installs.
+func (data) KubeVirtComponents() map[string]string {
+	return map[string]string{"virt-api": "Deployment", "virt-controller": "Deployment", "virt-handler": "DaemonSet"}
+}
+
 // Registry is what a client has to know of the registry.
 func (d data) Registry() map[string]string {
 	return map[string]string{

@@ -25,7 +25,7 @@ var kinds = map[string]struct {
 	"CustomResourceDefinition": {schema.GroupVersion{Group: "apiextensions.k8s.io", Version: "v1"}, hasCondition("Established")},
 	"DaemonSet":                {schema.GroupVersion{Group: "apps", Version: "v1"}, daemonSetReady},
 	"Deployment":               {schema.GroupVersion{Group: "apps", Version: "v1"}, deploymentReady},
-	"KubeVirt":                 {schema.GroupVersion{Group: "kubevirt.io", Version: "v1"}, hasCondition("Available")},
+	"KubeVirt":                 {schema.GroupVersion{Group: "kubevirt.io", Version: "v1"}, kubeVirtReady},
 	"Node":                     {schema.GroupVersion{Version: "v1"}, hasCondition("Ready")},
 }
 
@@ -100,6 +100,10 @@ func hasCondition(kind string) func(*unstructured.Unstructured) bool {
 		}
 		return false
 	}
+}
+
+func kubeVirtReady(o *unstructured.Unstructured) bool {
+	return observed(o) && hasCondition("Available")(o)
 }
 
 func deploymentReady(o *unstructured.Unstructured) bool {
