@@ -4,14 +4,15 @@ import (
 	"github.com/spf13/cobra"
 
 	"slipway.dev/sandbox/build"
+	"slipway.dev/sandbox/deploy"
 )
 
-// newBuildCommand builds components, all of them by default, in the order of build.Components, and their images.
+// newBuildCommand builds the named components and their images; by default all of them, Slipway itself and the guest.
 func newBuildCommand() *cobra.Command {
 	images := true
 	command := &cobra.Command{
 		Use:   "build [component...]",
-		Short: "Build the sandbox's components and their images from source",
+		Short: "Build components and images from source: all, or those named",
 		RunE: func(cmd *cobra.Command, names []string) error {
 			ctx := cmd.Context()
 			builder, err := build.New(cmd.OutOrStdout())
@@ -21,7 +22,8 @@ func newBuildCommand() *cobra.Command {
 			if err := build.InstallPackages(ctx); err != nil {
 				return err
 			}
-			if len(names) == 0 {
+			all := len(names) == 0
+			if all {
 				for _, component := range build.Components() {
 					names = append(names, component.Name)
 				}
@@ -34,7 +36,10 @@ func newBuildCommand() *cobra.Command {
 			if !images {
 				return nil
 			}
-			_, err = builder.Images(ctx, build.ImageNames(names...)...)
+			if _, err = builder.Images(ctx, build.ImageNames(names...)...); err != nil || !all {
+				return err
+			}
+			_, _, err = deploy.Build(ctx, builder)
 			return err
 		},
 	}

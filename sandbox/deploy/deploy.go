@@ -13,7 +13,6 @@ import (
 	"strings"
 	"time"
 
-
 	"slipway.dev/sandbox/build"
 	"slipway.dev/sandbox/cluster"
 	"slipway.dev/sandbox/plan"
@@ -56,7 +55,7 @@ func Run(ctx context.Context, name string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	images, tags, err := buildImages(ctx, builder)
+	images, tags, err := Build(ctx, builder)
 	if err != nil {
 		return err
 	}
@@ -77,8 +76,8 @@ func Run(ctx context.Context, name string, out io.Writer) error {
 	return nil
 }
 
-// buildImages makes our own images, the guest and the workloads, and gives the tags of our own.
-func buildImages(ctx context.Context, builder *build.Builder) ([]build.Image, map[string]string, error) {
+// Build makes our own images, the guest and the workloads, and gives the tags of our own.
+func Build(ctx context.Context, builder *build.Builder) ([]build.Image, map[string]string, error) {
 	images, err := builder.Images(ctx, workloads...)
 	if err != nil {
 		return nil, nil, err
