@@ -1,0 +1,81 @@
+// Package addons builds what every tenant needs inside: the permissions by
+// which workers join, and cluster DNS.
+package addons
+
+import (
+	"k8s.io/apimachinery/pkg/runtime"
+	rbacv1ac "k8s.io/client-go/applyconfigurations/rbac/v1"
+)
+
+// Groups and users of a tenant.
+const (
+	// BootstrapGroup is the group of the bootstrap tokens that kvm-operator makes.
+	BootstrapGroup = "system:bootstrappers:slipway"
+	// KVMOperatorUser is the common name of kvm-operator's certificate.
+	KVMOperatorUser = "slipway:kvm-operator"
+
+	nodesGroup           = "system:nodes"
+	kubeletClientUser    = "kube-apiserver-kubelet-client"
+	systemNamespace      = "kube-system"
+	rbacGroup            = "rbac.authorization.k8s.io"
+	certificatesGroup    = "certificates.k8s.io"
+	kubeletServingSigner = "kubernetes.io/kubelet-serving"
+)
+
+// RBAC lets workers join, as kubeadm's bootstrap-token phases do, and gives
+// kvm-operator what it needs to look after them.
+func RBAC() []runtime.ApplyConfiguration {
+	return []runtime.ApplyConfiguration{
+		bind("slipway:kubelet-bootstrap", "system:node-bootstrapper", group(BootstrapGroup)),
+		bind("slipway:node-autoapprove-bootstrap", "system:certificates.k8s.io:certificatesigningrequests:nodeclient", group(BootstrapGroup)),
+		bind("slipway:node-autoapprove-certificate-rotation", "system:certificates.k8s.io:certificatesigningrequests:selfnodeclient", group(nodesGroup)),
+		bind("slipway:node-proxier", "system:node-proxier", group(nodesGroup)),
+		bind("slipway:kubelet-api-admin", "system:kubelet-api-admin", user(kubeletClientUser)),
+		kvmOperatorClusterRole(),
+		bind(KVMOperatorUser, KVMOperatorUser, user(KVMOperatorUser)),
+		kvmOperatorRole(),
+		rbacv1ac.RoleBinding(KVMOperatorUser, systemNamespace).
+			WithRoleRef(rbacv1ac.RoleRef().WithAPIGroup(rbacGroup).WithKind("Role").WithName(KVMOperatorUser)).
+			WithSubjects(user(KVMOperatorUser)),
+	}
+}
+
+// kvmOperatorClusterRole: look after Nodes, drain them, and approve the
+// serving certificates of kubelets.
+func kvmOperatorClusterRole() *rbacv1ac.ClusterRoleApplyConfiguration {
+	return rbacv1ac.ClusterRole(KVMOperatorUser).WithRules(
+		rule("").WithResources("nodes").WithVerbs("get", "list", "watch", "patch", "delete"),
+		rule("").WithResources("pods").WithVerbs("get", "list", "watch", "delete"),
+		rule("").WithResources("pods/eviction").WithVerbs("create"),
+		rule("apps").WithResources("daemonsets").WithVerbs("get", "list", "watch"),
+		rule(certificatesGroup).WithResources("certificatesigningrequests").WithVerbs("get", "list", "watch"),
+		rule(certificatesGroup).WithResources("certificatesigningrequests/approval").WithVerbs("update", "patch"),
+		rule(certificatesGroup).WithResources("signers").WithResourceNames(kubeletServingSigner).WithVerbs("approve"),
+	)
+}
+
+// kvmOperatorRole: bootstrap tokens are Secrets in kube-system. RBAC cannot
+// tell them from other Secrets there by name, as their names are random.
+func kvmOperatorRole() *rbacv1ac.RoleApplyConfiguration {
+	return rbacv1ac.Role(KVMOperatorUser, systemNamespace).WithRules(
+		rule("").WithResources("secrets").WithVerbs("get", "list", "watch", "create", "update", "patch", "delete"),
+	)
+}
+
+func rule(apiGroup string) *rbacv1ac.PolicyRuleApplyConfiguration {
+	return rbacv1ac.PolicyRule().WithAPIGroups(apiGroup)
+}
+
+func bind(name, clusterRole string, subject *rbacv1ac.SubjectApplyConfiguration) *rbacv1ac.ClusterRoleBindingApplyConfiguration {
+	return rbacv1ac.ClusterRoleBinding(name).
+		WithRoleRef(rbacv1ac.RoleRef().WithAPIGroup(rbacGroup).WithKind("ClusterRole").WithName(clusterRole)).
+		WithSubjects(subject)
+}
+
+func group(name string) *rbacv1ac.SubjectApplyConfiguration {
+	return rbacv1ac.Subject().WithAPIGroup(rbacGroup).WithKind("Group").WithName(name)
+}
+
+func user(name string) *rbacv1ac.SubjectApplyConfiguration {
+	return rbacv1ac.Subject().WithAPIGroup(rbacGroup).WithKind("User").WithName(name)
+}

@@ -1,0 +1,157 @@
+// Package etcd builds the store of one tenant.
+package etcd
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	"k8s.io/apimachinery/pkg/util/intstr"
+	appsv1ac "k8s.io/client-go/applyconfigurations/apps/v1"
+	corev1ac "k8s.io/client-go/applyconfigurations/core/v1"
+	metav1ac "k8s.io/client-go/applyconfigurations/meta/v1"
+
+	"slipway.dev/api/v1alpha1"
+	"slipway.dev/operators/cluster/controlplane"
+)
+
+const (
+	peerPort    = 2380
+	metricsPort = 2381
+	dataVolume  = "data"
+	dataPath    = "/var/lib/etcd"
+)
+
+// PKI are the key pairs that a member needs.
+var PKI = []controlplane.SecretFiles{
+	{Secret: v1alpha1.SecretEtcdServer, Keys: []string{corev1.TLSCertKey, corev1.TLSPrivateKeyKey, "ca.crt"}},
+	{Secret: v1alpha1.SecretEtcdPeer, Keys: []string{corev1.TLSCertKey, corev1.TLSPrivateKeyKey, "ca.crt"}},
+}
+
+// MemberHosts are the names of the members, in the order of their ordinals.
+func MemberHosts(t controlplane.Tenant) []string {
+	hosts := make([]string, 0, t.Spec.ControlPlane.Etcd.Replicas)
+	for member := range t.Spec.ControlPlane.Etcd.Replicas {
+		hosts = append(hosts, fmt.Sprintf("%s-%d.%s", controlplane.Etcd, member, t.ServiceHost(controlplane.Etcd)))
+	}
+	return hosts
+}
+
+// Service gives members their names.
+func Service(t controlplane.Tenant) *corev1ac.ServiceApplyConfiguration {
+	return corev1ac.Service(controlplane.Etcd, t.HostedNamespace).
+		WithLabels(t.Labels(controlplane.Etcd)).
+		WithSpec(corev1ac.ServiceSpec().
+			WithClusterIP(corev1.ClusterIPNone).
+			// Members must find each other before the first of them is ready.
+			WithPublishNotReadyAddresses(true).
+			WithSelector(t.Selector(controlplane.Etcd)).
+			WithPorts(port("peer", peerPort)))
+}
+
+// ClientService gives API servers one address.
+func ClientService(t controlplane.Tenant) *corev1ac.ServiceApplyConfiguration {
+	return corev1ac.Service(controlplane.EtcdClientService, t.HostedNamespace).
+		WithLabels(t.Labels(controlplane.Etcd)).
+		WithSpec(corev1ac.ServiceSpec().
+			WithType(corev1.ServiceTypeClusterIP).
+			// A sole member has nobody to hand over to: its address is as good
+			// before it is ready, and the API server starts without waiting for a probe.
+			WithPublishNotReadyAddresses(t.Spec.ControlPlane.Etcd.Replicas == 1).
+			WithSelector(t.Selector(controlplane.Etcd)).
+			WithPorts(port("client", controlplane.EtcdClientPort)))
+}
+
+func port(name string, number int32) *corev1ac.ServicePortApplyConfiguration {
+	return corev1ac.ServicePort().WithName(name).WithPort(number).WithProtocol(corev1.ProtocolTCP).WithTargetPort(intstr.FromInt32(number))
+}
+
+// StatefulSet runs the members.
+func StatefulSet(t controlplane.Tenant) *appsv1ac.StatefulSetApplyConfiguration {
+	size := t.Spec.ControlPlane.Etcd
+	claim := corev1ac.PersistentVolumeClaimSpec().
+		WithAccessModes(corev1.ReadWriteOnce).
+		WithResources(corev1ac.VolumeResourceRequirements().WithRequests(corev1.ResourceList{corev1.ResourceStorage: size.Storage}))
+	if size.StorageClassName != nil {
+		claim.WithStorageClassName(*size.StorageClassName)
+	}
+	template := t.Template(controlplane.Pod{
+		Component: controlplane.Etcd,
+		Image:     fmt.Sprintf("%s/%s:%s", t.Images.Registry, controlplane.Etcd, t.Images.EtcdTag),
+		Command:   command(t),
+		Env: []*corev1ac.EnvVarApplyConfiguration{
+			corev1ac.EnvVar().WithName("POD_NAME").WithValueFrom(corev1ac.EnvVarSource().
+				WithFieldRef(corev1ac.ObjectFieldSelector().WithFieldPath("metadata.name"))),
+			controlplane.CollectGarbageEarly(),
+		},
+		PKI:       PKI,
+		Mounts:    []*corev1ac.VolumeMountApplyConfiguration{corev1ac.VolumeMount().WithName(dataVolume).WithMountPath(dataPath)},
+		Port:      metricsPort,
+		Startup:   controlplane.StartupProbe(corev1.URISchemeHTTP, "/readyz"),
+		Readiness: controlplane.ReadinessProbe(corev1.URISchemeHTTP, "/readyz"),
+		Liveness:  controlplane.LivenessProbe(corev1.URISchemeHTTP, "/livez"),
+		Resources: controlplane.Requests("50m", "64Mi"),
+	})
+	return appsv1ac.StatefulSet(controlplane.Etcd, t.HostedNamespace).
+		WithLabels(t.Labels(controlplane.Etcd)).
+		WithSpec(appsv1ac.StatefulSetSpec().
+			WithServiceName(controlplane.Etcd).
+			WithReplicas(size.Replicas).
+			WithPodManagementPolicy(appsv1.ParallelPodManagement).
+			WithPersistentVolumeClaimRetentionPolicy(appsv1ac.StatefulSetPersistentVolumeClaimRetentionPolicy().
+				WithWhenDeleted(appsv1.DeletePersistentVolumeClaimRetentionPolicyType).
+				WithWhenScaled(appsv1.RetainPersistentVolumeClaimRetentionPolicyType)).
+			WithSelector(metav1ac.LabelSelector().WithMatchLabels(t.Selector(controlplane.Etcd))).
+			WithTemplate(template).
+			WithVolumeClaimTemplates(corev1ac.PersistentVolumeClaim(dataVolume, "").
+				WithLabels(t.Labels(controlplane.Etcd)).
+				WithSpec(claim)))
+}
+
+// command is kubeadm's (phases/etcd/local.go of v1.36), for several members
+// that know each other by name.
+func command(t controlplane.Tenant) []string {
+	hosts := MemberHosts(t)
+	members := make([]string, 0, len(hosts))
+	for member, host := range hosts {
+		members = append(members, fmt.Sprintf("%s-%d=https://%s:%d", controlplane.Etcd, member, host, peerPort))
+	}
+	self := "$(POD_NAME)." + t.ServiceHost(controlplane.Etcd)
+	return []string{
+		"etcd",
+		"--name=$(POD_NAME)",
+		// A folder below the volume, because etcd wants to own its mode.
+		"--data-dir=" + dataPath + "/data",
+		fmt.Sprintf("--listen-client-urls=https://0.0.0.0:%d", controlplane.EtcdClientPort),
+		fmt.Sprintf("--advertise-client-urls=https://%s:%d", self, controlplane.EtcdClientPort),
+		fmt.Sprintf("--listen-peer-urls=https://0.0.0.0:%d", peerPort),
+		fmt.Sprintf("--initial-advertise-peer-urls=https://%s:%d", self, peerPort),
+		"--initial-cluster=" + strings.Join(members, ","),
+		"--initial-cluster-token=" + t.HostedNamespace,
+		"--cert-file=" + controlplane.PKIFile(v1alpha1.SecretEtcdServer, corev1.TLSCertKey),
+		"--key-file=" + controlplane.PKIFile(v1alpha1.SecretEtcdServer, corev1.TLSPrivateKeyKey),
+		"--trusted-ca-file=" + controlplane.PKIFile(v1alpha1.SecretEtcdServer, "ca.crt"),
+		"--client-cert-auth=true",
+		"--peer-cert-file=" + controlplane.PKIFile(v1alpha1.SecretEtcdPeer, corev1.TLSCertKey),
+		"--peer-key-file=" + controlplane.PKIFile(v1alpha1.SecretEtcdPeer, corev1.TLSPrivateKeyKey),
+		"--peer-trusted-ca-file=" + controlplane.PKIFile(v1alpha1.SecretEtcdPeer, "ca.crt"),
+		"--peer-client-cert-auth=true",
+		fmt.Sprintf("--listen-metrics-urls=http://0.0.0.0:%d", metricsPort),
+		"--feature-gates=InitialCorruptCheck=true",
+		"--watch-progress-notify-interval=5s",
+		// Fewer entries of the log are held in memory between snapshots.
+		"--snapshot-count=2000",
+		"--auto-compaction-mode=periodic",
+		"--auto-compaction-retention=1h",
+		"--quota-backend-bytes=" + strconv.FormatInt(quota(t.Spec.ControlPlane.Etcd.Storage), 10),
+	}
+}
+
+// quota leaves a third of the volume to the log and to snapshots, and stays
+// below the 8 GiB that etcd recommends (etcd.io/docs/v3.6/dev-guide/limit).
+func quota(storage resource.Quantity) int64 {
+	return min(storage.Value()/3*2, 8<<30)
+}

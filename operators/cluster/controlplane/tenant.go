@@ -1,0 +1,106 @@
+// Package controlplane holds what the components of a hosted control plane
+// have in common. Each component is a package below it that turns a Tenant into
+// desired objects, without input or output.
+package controlplane
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"slices"
+
+	"slipway.dev/api/v1alpha1"
+)
+
+// Tenant is everything that the objects of a control plane are made from.
+type Tenant struct {
+	// Name of the TenantCluster and of its network.
+	Name string
+	// HostedNamespace holds the control plane.
+	HostedNamespace string
+	Spec            v1alpha1.TenantClusterSpec
+	Images          Images
+	// IssuedSecrets are the hashes of the key pairs that are there, by the name of their Secret.
+	IssuedSecrets map[string]string
+	// EtcdClusterIP and APIServerClusterIP are the addresses of the Services in
+	// the management cluster. Components find each other by name through
+	// /etc/hosts, and need no DNS server to start.
+	EtcdClusterIP      string
+	APIServerClusterIP string
+}
+
+// Images says where container images come from.
+type Images struct {
+	// Registry is the prefix of every image, without a slash at its end.
+	Registry string
+	// EtcdTag and CoreDNSTag are versions; Kubernetes' own is the tenant's.
+	EtcdTag    string
+	CoreDNSTag string
+}
+
+// Kubernetes is the image of a component in the tenant's version.
+func (t Tenant) Kubernetes(component string) string {
+	return fmt.Sprintf("%s/%s:%s", t.Images.Registry, component, t.Spec.Version)
+}
+
+// Labels of an object of a component.
+func (t Tenant) Labels(component string) map[string]string {
+	return map[string]string{
+		v1alpha1.LabelTenant:           t.HostedNamespace,
+		LabelComponent:                 component,
+		"app.kubernetes.io/managed-by": "slipway",
+	}
+}
+
+// Selector of a component's pods.
+func (t Tenant) Selector(component string) map[string]string {
+	return map[string]string{v1alpha1.LabelTenant: t.HostedNamespace, LabelComponent: component}
+}
+
+// ServiceHost is the name of a Service of this control plane.
+func (t Tenant) ServiceHost(service string) string {
+	return fmt.Sprintf("%s.%s.svc", service, t.HostedNamespace)
+}
+
+// MissingSecrets are those of the wanted Secrets that are not issued yet, sorted.
+func (t Tenant) MissingSecrets(wanted []SecretFiles) []string {
+	var missing []string
+	for _, files := range wanted {
+		if _, issued := t.IssuedSecrets[files.Secret]; !issued {
+			missing = append(missing, files.Secret)
+		}
+	}
+	slices.Sort(missing)
+	return missing
+}
+
+// pkiHash changes when one of the Secrets does.
+func (t Tenant) pkiHash(mounted []SecretFiles) string {
+	names := make([]string, 0, len(mounted))
+	for _, files := range mounted {
+		names = append(names, files.Secret)
+	}
+	slices.Sort(names)
+	sum := sha256.New()
+	for _, name := range names {
+		fmt.Fprintf(sum, "%s=%s\n", name, t.IssuedSecrets[name])
+	}
+	return hex.EncodeToString(sum.Sum(nil)[:8])
+}
+
+// LabelComponent names the component that an object belongs to.
+const LabelComponent = "app.kubernetes.io/component"
+
+// Components, as they name their workloads, containers and binaries.
+const (
+	Etcd              = "etcd"
+	APIServer         = "kube-apiserver"
+	ControllerManager = "kube-controller-manager"
+	Scheduler         = "kube-scheduler"
+)
+
+// EtcdClientService is the Service at which API servers find etcd.
+const EtcdClientService = "etcd-client"
+
+// EtcdClientPort is where etcd serves its clients.
+const EtcdClientPort = 2379
