@@ -36,12 +36,15 @@ type Clusters struct {
 	// OnConnect is called once for each connection as soon as its API answers.
 	// It registers the informers that the cache shall have.
 	OnConnect func(ctx context.Context, key client.ObjectKey, c cluster.Cluster) error
-	// OnReady is called when a connection's caches are filled, and when it failed.
+	// OnReady is called when a connection's caches are filled, when it failed,
+	// and when one was asked for too early: it is time to call Get again.
 	OnReady func(key client.ObjectKey)
 
 	mu          sync.Mutex
 	base        context.Context
 	connections map[client.ObjectKey]*connection
+	// early are those that were asked for before Start.
+	early map[client.ObjectKey]struct{}
 }
 
 type connection struct {
@@ -55,7 +58,12 @@ type connection struct {
 func (c *Clusters) Start(ctx context.Context) error {
 	c.mu.Lock()
 	c.base = ctx
+	early := c.early
+	c.early = nil
 	c.mu.Unlock()
+	for key := range early {
+		c.OnReady(key)
+	}
 	<-ctx.Done()
 	return nil
 }
@@ -69,6 +77,11 @@ func (c *Clusters) Get(secret *corev1.Secret, dataKey string) (client.Client, er
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.base == nil {
+		// Controllers start beside this runnable, in no order.
+		if c.early == nil {
+			c.early = map[client.ObjectKey]struct{}{}
+		}
+		c.early[key] = struct{}{}
 		return nil, ErrNotConnected
 	}
 	conn := c.connections[key]
