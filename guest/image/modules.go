@@ -17,7 +17,7 @@ var initrdModules = []string{"virtio_pci", "virtio_blk", "erofs"}
 // nodeModules are loaded at start, in this order. All others that the image has are loaded when the kernel asks for
 // them, which costs a process each time.
 var nodeModules = []string{
-	"overlay", "virtio_net", "isofs", "evdev", "button",
+	"overlay", "virtio_net", "isofs", "virtio_rng", "evdev", "button",
 	"bridge", "br_netfilter", "veth",
 	"nf_conntrack", "nf_nat", "nf_tables", "nft_ct", "nft_nat", "nft_chain_nat", "nft_masq", "nft_fib_inet",
 	"nft_numgen", "nft_hash", "nft_limit", "nft_reject_inet", "nft_redir",

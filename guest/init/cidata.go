@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -105,8 +106,25 @@ func setHostname(name string) error {
 	if err := os.WriteFile("/etc/hostname", []byte(name+"\n"), 0o644); err != nil {
 		return err
 	}
+	if err := writeMachineID("/sys/class/dmi/id/product_uuid", "/etc/machine-id"); err != nil {
+		return err
+	}
 	hosts := fmt.Sprintf("127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n127.0.1.1 %s\n", name)
 	return os.WriteFile("/etc/hosts", []byte(hosts), 0o644)
+}
+
+// writeMachineID derives the machine's identity from the one that the hypervisor gave it, as systemd does, so that it is
+// unique among clones of one image and stays the same over restarts.
+func writeMachineID(uuid, path string) error {
+	content, err := os.ReadFile(uuid)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	id := strings.ToLower(strings.ReplaceAll(strings.TrimSpace(string(content)), "-", ""))
+	return os.WriteFile(path, []byte(id+"\n"), 0o444)
 }
 
 // writeFile writes one file below root, replacing it unless it is to be appended to.

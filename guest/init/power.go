@@ -14,7 +14,7 @@ import (
 )
 
 const (
-	podGrace   = 20 * time.Second // for pods to end after SIGTERM; libvirt gives up on us later than that
+	podGrace   = 5 * time.Second // for pods to end after SIGTERM; those that matter were evicted before, and KubeVirt soon gives up on us
 	podsCgroup = cgroupRoot + "/kubepods"
 )
 

@@ -80,8 +80,7 @@ func (m *machine) runContainerd(ctx context.Context) {
 	m.run(ctx, containerdService())
 }
 
-// runNode runs kubelet and kube-proxy, if this machine has been told to be a node. kube-proxy uses the kubelet's client
-// certificate, so it has to wait for that.
+// runNode runs kubelet and kube-proxy, if this machine has been told to be a node.
 func (m *machine) runNode(ctx context.Context) {
 	if !exists(contract.KubeletConfig) {
 		m.report("no %s, no kubelet", contract.KubeletConfig)
@@ -94,16 +93,28 @@ func (m *machine) runNode(ctx context.Context) {
 	}
 	m.background.Go(func() { m.run(ctx, kubelet) })
 	m.report("kubelet started")
-	m.background.Go(func() {
-		if kernel.AwaitFile(ctx, contract.CNIConfigDir+"/10-containerd-net.conflist") == nil {
-			m.report("pod network known")
-		}
-	})
 	if err := kernel.AwaitFile(ctx, contract.KubeletClientCert); err != nil {
 		return
 	}
 	m.report("kubelet has its certificate")
-	if !exists(contract.KubeProxyConfig) {
+	m.awaitPodNetwork(ctx)
+	m.runKubeProxy(ctx)
+}
+
+// awaitPodNetwork returns when containerd has written the CNI configuration, which is just before the node becomes
+// Ready. kube-proxy, which uses the kubelet's certificate and waits for its Node anyway, would only take time from the
+// kubelet before that. Without the template the network is the tenant's business, and may need kube-proxy to come up.
+func (m *machine) awaitPodNetwork(ctx context.Context) {
+	if !exists(contract.CNITemplate) {
+		return
+	}
+	if kernel.AwaitFile(ctx, contract.CNIConfigDir+"/10-containerd-net.conflist") == nil {
+		m.report("pod network known")
+	}
+}
+
+func (m *machine) runKubeProxy(ctx context.Context) {
+	if !exists(contract.KubeProxyConfig) || ctx.Err() != nil {
 		return
 	}
 	hostname, err := os.Hostname()

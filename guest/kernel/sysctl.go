@@ -27,6 +27,10 @@ var NodeSysctls = []Sysctl{
 	{"fs.inotify.max_user_instances", "8192"},
 	{"fs.inotify.max_user_watches", "524288"},
 	{"net.core.somaxconn", "32768"},
+	// kube-proxy's defaults; it is told to leave them alone.
+	{"net.netfilter.nf_conntrack_max", "131072"},
+	{"net.netfilter.nf_conntrack_tcp_timeout_established", "86400"},
+	{"net.netfilter.nf_conntrack_tcp_timeout_close_wait", "3600"},
 }
 
 // SetSysctls writes every setting below root, which is /proc/sys outside tests, and reports all that failed.
