@@ -1,0 +1,234 @@
+package node
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"strings"
+
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+
+	"slipway.dev/api/v1alpha1"
+	"slipway.dev/operators/network/cni/socket"
+	"slipway.dev/operators/network/fabric"
+	"slipway.dev/operators/network/netlink"
+)
+
+// Handle answers one call of the CNI plugin.
+func (n *Node) Handle(ctx context.Context, request socket.Request) (socket.Reply, error) {
+	logger := log.FromContext(ctx).WithValues("command", request.Command,
+		"Pod", request.PodNamespace+"/"+request.PodName, "interface", request.Interface)
+	var reply socket.Reply
+	var err error
+	switch request.Command {
+	case socket.Add:
+		reply, err = n.add(ctx, request)
+	case socket.Check:
+		err = n.check(request)
+	case socket.Delete:
+		err = n.remove(ctx, request)
+	case socket.Status:
+	default:
+		err = fmt.Errorf("unknown command %q", request.Command)
+	}
+	if err != nil {
+		logger.Error(err, "CNI call failed")
+	} else if request.Command != socket.Status {
+		logger.Info("CNI call", "MAC", reply.MAC, "address", reply.Address)
+	}
+	return reply, err
+}
+
+func (n *Node) add(ctx context.Context, request socket.Request) (socket.Reply, error) {
+	network, port, err := n.awaitIdentity(ctx, request)
+	if err != nil {
+		return socket.Reply{}, err
+	}
+	nic := netlink.NIC{
+		Namespace: request.Namespace, Interface: request.Interface,
+		MAC: port.Status.MACAddress, MTU: int(network.Status.MTU),
+		Alias: fabric.Alias{
+			NetworkUID: string(network.UID), PortUID: string(port.UID),
+			ContainerID: request.ContainerID, Interface: request.Interface,
+		},
+	}
+	reply, side, err := podSide(network, port)
+	if err != nil {
+		return socket.Reply{}, err
+	}
+	if err := n.plug(ctx, nic, side); err != nil {
+		return socket.Reply{}, err
+	}
+	if err := n.claim(ctx, port, request.ContainerID); err != nil {
+		return socket.Reply{}, err
+	}
+	n.objects.fire() // the pass that follows reports
+	return reply, nil
+}
+
+// plug makes the NIC and whatever its network lacks on this node.
+func (n *Node) plug(ctx context.Context, nic netlink.NIC, side netlink.PodSide) error {
+	n.kernel.Lock()
+	defer n.kernel.Unlock()
+	if err := n.Host.Plug(nic); err != nil {
+		return err
+	}
+	done, err := n.pass(ctx)
+	if err == nil {
+		err = n.complete(ctx, nic, done)
+	}
+	if err == nil {
+		err = n.Host.Configure(nic, side)
+	}
+	if err != nil {
+		if undo := n.Host.Unplug(nic.Alias.ContainerID, nic.Interface); undo != nil {
+			log.FromContext(ctx).Error(undo, "Removing a NIC that could not be set up", "link", nic.Name())
+		}
+		return err
+	}
+	return nil
+}
+
+// complete tells whether everything that the NIC needs is there. The failure
+// of a pass may be about other networks.
+func (n *Node) complete(ctx context.Context, nic netlink.NIC, done outcome) error {
+	plugged, err := n.Host.Plugged(nic.Alias.ContainerID, nic.Interface)
+	if err != nil {
+		return err
+	}
+	if !plugged {
+		return fmt.Errorf("plug in %s: %w", nic.Name(), errorOr(done.failure, "its network is not on this node"))
+	}
+	if done.failure == nil {
+		return nil
+	}
+	in, err := n.input(ctx)
+	if err != nil {
+		return err
+	}
+	observed, attachments, err := n.Host.Observe()
+	if err != nil {
+		return err
+	}
+	in.Attachments = attachments
+	desired, _ := fabric.Desired(in)
+	if fabric.Plan(observed, desired).Concern(nic.Alias, nic.Name()) {
+		return fmt.Errorf("program network of %s: %w", nic.Name(), done.failure)
+	}
+	return nil
+}
+
+func errorOr(err error, text string) error {
+	if err != nil {
+		return err
+	}
+	return fmt.Errorf("%s", text)
+}
+
+func (n *Node) check(request socket.Request) error {
+	plugged, err := n.Host.Plugged(request.ContainerID, request.Interface)
+	if err == nil && !plugged {
+		err = fmt.Errorf("interface %s of container %s is not plugged in", request.Interface, request.ContainerID)
+	}
+	return err
+}
+
+func (n *Node) remove(ctx context.Context, request socket.Request) error {
+	n.kernel.Lock()
+	err := n.Host.Unplug(request.ContainerID, request.Interface)
+	n.kernel.Unlock()
+	if err != nil {
+		return err
+	}
+	// The pass takes back the claim, and what the network has no use for.
+	n.objects.fire()
+	return nil
+}
+
+// awaitIdentity waits until the port and its network have all that a NIC needs.
+func (n *Node) awaitIdentity(ctx context.Context, request socket.Request) (*v1alpha1.TenantNetwork, *v1alpha1.NetworkPort, error) {
+	ctx, cancel := context.WithTimeout(ctx, identityWait)
+	defer cancel()
+	for {
+		changed := n.objects.wait()
+		network, port, missing, err := n.identity(ctx, request)
+		if err != nil {
+			return nil, nil, err
+		}
+		if missing == "" {
+			return network, port, nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return nil, nil, fmt.Errorf("%s after %s", missing, identityWait)
+		}
+	}
+}
+
+// identity says what is missing, if anything.
+func (n *Node) identity(ctx context.Context, request socket.Request) (*v1alpha1.TenantNetwork, *v1alpha1.NetworkPort, string, error) {
+	var networks v1alpha1.TenantNetworkList
+	if err := n.Client.List(ctx, &networks, client.InNamespace(request.PodNamespace)); err != nil {
+		return nil, nil, "", fmt.Errorf("list TenantNetworks: %w", err)
+	}
+	var network *v1alpha1.TenantNetwork
+	for i := range networks.Items {
+		if networks.Items[i].Name == request.Network {
+			network = &networks.Items[i]
+		}
+	}
+	if network == nil || network.Status.VNI == nil || network.Status.Gateway == nil || network.Status.MTU == 0 {
+		return nil, nil, fmt.Sprintf("TenantNetwork %s/%s is not ready", request.PodNamespace, request.Network), nil
+	}
+	var ports v1alpha1.NetworkPortList
+	if err := n.Client.List(ctx, &ports, client.InNamespace(request.PodNamespace)); err != nil {
+		return nil, nil, "", fmt.Errorf("list NetworkPorts: %w", err)
+	}
+	for i, p := range ports.Items {
+		if p.Spec.NetworkName == request.Network && matches(p, request) && p.Status.IPAddress != "" {
+			return network, &ports.Items[i], "", nil
+		}
+	}
+	who := "for pod " + request.PodName
+	if request.MAC != "" {
+		who = "with MAC address " + request.MAC
+	}
+	return nil, nil, fmt.Sprintf("no NetworkPort %s of TenantNetwork %s/%s has an address", who, request.PodNamespace, request.Network), nil
+}
+
+func matches(p v1alpha1.NetworkPort, request socket.Request) bool {
+	if request.MAC != "" {
+		return strings.EqualFold(p.Status.MACAddress, request.MAC)
+	}
+	return p.Spec.PodName != "" && p.Spec.PodName == request.PodName
+}
+
+// podSide is how the pod's end is set up: not at all for a guest's.
+func podSide(network *v1alpha1.TenantNetwork, port *v1alpha1.NetworkPort) (socket.Reply, netlink.PodSide, error) {
+	reply := socket.Reply{MAC: port.Status.MACAddress, MTU: int(network.Status.MTU)}
+	if port.Spec.PodName == "" {
+		return reply, netlink.PodSide{}, nil
+	}
+	ip, err := netip.ParseAddr(port.Status.IPAddress)
+	if err != nil {
+		return socket.Reply{}, netlink.PodSide{}, fmt.Errorf("address of NetworkPort %s: %w", port.Name, err)
+	}
+	gateway, err := netip.ParseAddr(network.Status.Gateway.IPAddress)
+	if err != nil {
+		return socket.Reply{}, netlink.PodSide{}, fmt.Errorf("gateway of TenantNetwork %s: %w", network.Name, err)
+	}
+	pods, err := netip.ParsePrefix(string(network.Spec.PodCIDR))
+	if err != nil {
+		return socket.Reply{}, netlink.PodSide{}, fmt.Errorf("podCIDR of TenantNetwork %s: %w", network.Name, err)
+	}
+	// nodeCIDR comes with the address's prefix; the default route stays where it is.
+	side := netlink.PodSide{
+		Address: netip.PrefixFrom(ip, int(port.Status.PrefixLength)),
+		Gateway: gateway, GatewayMAC: network.Status.Gateway.MACAddress,
+		Routes: []netip.Prefix{pods},
+	}
+	reply.Address, reply.Gateway, reply.Routes = side.Address.String(), gateway.String(), []string{pods.String()}
+	return reply, side, nil
+}

@@ -1,0 +1,147 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	metav1ac "k8s.io/client-go/applyconfigurations/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	apply1alpha1 "slipway.dev/api/applyconfiguration/api/v1alpha1"
+	"slipway.dev/api/v1alpha1"
+	"slipway.dev/kit/apply"
+	"slipway.dev/kit/conditions"
+)
+
+const fieldOwner client.FieldOwner = "network-agent"
+
+// report remembers what was published last.
+type report struct {
+	mu         sync.Mutex
+	mtu        int
+	networks   []v1alpha1.ProgrammedNetwork
+	conditions []metav1.Condition
+}
+
+// publishHost says where this node's tunnels end. The object goes with its Node.
+func (n *Node) publishHost(ctx context.Context) error {
+	mtu, err := n.Host.LinkMTU(n.Config.VTEP)
+	if err != nil {
+		return err
+	}
+	if n.report.mtu == mtu {
+		return nil
+	}
+	host := apply1alpha1.HostNetwork(n.Config.NodeName).WithSpec(
+		apply1alpha1.HostNetworkSpec().WithVTEP(n.Config.VTEP.String()).WithMTU(int32(mtu)))
+	var node corev1.Node
+	err = n.Live.Get(ctx, client.ObjectKey{Name: n.Config.NodeName}, &node)
+	if err != nil {
+		return fmt.Errorf("get Node %s: %w", n.Config.NodeName, err)
+	}
+	host.WithOwnerReferences(metav1ac.OwnerReference().WithAPIVersion("v1").WithKind("Node").WithName(node.Name).WithUID(node.UID))
+	if err := apply.Objects(ctx, n.Client, fieldOwner, host); err != nil {
+		return err
+	}
+	n.report.mtu = mtu
+	return nil
+}
+
+// publish reports a pass: the host's status, and who is plugged in where.
+func (n *Node) publish(ctx context.Context, o outcome) error {
+	n.report.mu.Lock()
+	defer n.report.mu.Unlock()
+	return errors.Join(n.publishHost(ctx), n.publishStatus(ctx, o), n.publishAttachments(ctx, o))
+}
+
+func (n *Node) publishStatus(ctx context.Context, o outcome) error {
+	networks, ready := o.programmed, conditions.True("Ready", "Programmed", "")
+	if o.failure != nil {
+		// What could not be taken down is still there.
+		networks = union(networks, n.report.networks)
+		ready = conditions.False("Ready", "ProgrammingFailed", firstLine(o.failure))
+	}
+	known := n.report.conditions
+	if len(known) == 1 && known[0].Status == ready.Status && known[0].Message == ready.Message &&
+		equality.Semantic.DeepEqual(networks, n.report.networks) {
+		return nil
+	}
+	var host v1alpha1.HostNetwork
+	if err := n.Client.Get(ctx, client.ObjectKey{Name: n.Config.NodeName}, &host); client.IgnoreNotFound(err) != nil {
+		return err
+	}
+	status := apply1alpha1.HostNetworkStatus().WithNetworkCount(int32(len(networks))).
+		WithConditions(conditions.Apply(host.Status.Conditions, host.Generation, ready)...)
+	for _, p := range networks {
+		status.WithNetworks(apply1alpha1.ProgrammedNetwork().WithVNI(p.VNI).WithUID(p.UID).WithPorts(p.Ports))
+	}
+	if err := apply.Status(ctx, n.Client, fieldOwner, apply1alpha1.HostNetwork(n.Config.NodeName).WithStatus(status)); err != nil {
+		return err
+	}
+	n.report.networks, n.report.conditions = networks, []metav1.Condition{ready}
+	return nil
+}
+
+func union(current, earlier []v1alpha1.ProgrammedNetwork) []v1alpha1.ProgrammedNetwork {
+	all := slices.Clone(current)
+	for _, e := range earlier {
+		if !slices.ContainsFunc(all, func(c v1alpha1.ProgrammedNetwork) bool { return c.VNI == e.VNI }) {
+			all = append(all, e)
+		}
+	}
+	return all
+}
+
+func firstLine(err error) string {
+	line, _, _ := strings.Cut(err.Error(), "\n")
+	return line
+}
+
+// publishAttachments corrects the ports that say that they are plugged in here
+// and are not, and those that are and nobody says so. Another node's claim is
+// never contested: the last one that plugged a port in has it.
+func (n *Node) publishAttachments(ctx context.Context, o outcome) error {
+	plugged := map[string][]string{} // containers by port
+	for _, a := range o.attachments {
+		plugged[a.PortUID] = append(plugged[a.PortUID], a.ContainerID)
+	}
+	var failures []error
+	for _, p := range o.ports {
+		containers, at := plugged[string(p.UID)], p.Status.Attachment
+		var status *apply1alpha1.NetworkPortStatusApplyConfiguration
+		switch {
+		case at == nil && len(containers) > 0:
+			status = attached(n.Config.NodeName, containers[0])
+		case at != nil && at.NodeName == n.Config.NodeName && !slices.Contains(containers, at.ContainerID):
+			status = apply1alpha1.NetworkPortStatus()
+		default:
+			continue
+		}
+		port := apply1alpha1.NetworkPort(p.Name, p.Namespace).WithResourceVersion(p.ResourceVersion).WithStatus(status)
+		err := apply.Status(ctx, n.Client, fieldOwner, port)
+		// A conflict means that the object has changed: its event makes the next pass.
+		if client.IgnoreNotFound(err) != nil && !apierrors.IsConflict(err) {
+			failures = append(failures, err)
+		}
+	}
+	return errors.Join(failures...)
+}
+
+// claim says that this node has the port now.
+func (n *Node) claim(ctx context.Context, p *v1alpha1.NetworkPort, containerID string) error {
+	return apply.Status(ctx, n.Client, fieldOwner,
+		apply1alpha1.NetworkPort(p.Name, p.Namespace).WithStatus(attached(n.Config.NodeName, containerID)))
+}
+
+func attached(nodeName, containerID string) *apply1alpha1.NetworkPortStatusApplyConfiguration {
+	return apply1alpha1.NetworkPortStatus().WithAttachment(
+		apply1alpha1.PortAttachment().WithNodeName(nodeName).WithContainerID(containerID))
+}

@@ -1,0 +1,141 @@
+package tenantnetwork
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/util/workqueue"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	apply1alpha1 "slipway.dev/api/applyconfiguration/api/v1alpha1"
+	"slipway.dev/api/v1alpha1"
+	"slipway.dev/kit/conditions"
+	"slipway.dev/operators/network/fabric"
+)
+
+// plan decides about the status of a network that has its identifier.
+func plan(seen observation) (*apply1alpha1.TenantNetworkStatusApplyConfiguration, error) {
+	vni, err := strconv.ParseInt(seen.identifier.Name, 10, 32)
+	if err != nil {
+		return nil, fmt.Errorf("name of VirtualNetworkID: %w", err)
+	}
+	gateway, err := v1alpha1.GatewayAddress(seen.network.Spec.NodeCIDR)
+	if err != nil {
+		return nil, fmt.Errorf("nodeCIDR: %w", err)
+	}
+	status := apply1alpha1.TenantNetworkStatus().
+		WithObservedGeneration(seen.network.Generation).
+		WithVNI(int32(vni)).
+		WithGateway(apply1alpha1.Gateway().
+			WithIPAddress(gateway.String()).
+			WithMACAddress(fabric.MAC(int32(vni), gateway).String()))
+	ready := conditions.True("Ready", "Allocated", "")
+	if mtu := fabric.MTU(seen.hosts, seen.network.Spec.MTU); mtu > 0 {
+		status.WithMTU(mtu)
+	} else {
+		ready = conditions.False("Ready", "NoHostNetwork",
+			"no node agent has made a HostNetwork yet, and the MTU comes from those")
+	}
+	return status.WithConditions(conditions.Apply(seen.network.Status.Conditions, seen.network.Generation, ready)...), nil
+}
+
+// blockers names what still has to go before the identifier may.
+func blockers(seen observation) string {
+	var names []string
+	if seen.definition != nil {
+		names = append(names, "NetworkAttachmentDefinition "+seen.definition.Name)
+	}
+	for _, p := range seen.ports {
+		names = append(names, "NetworkPort "+p.Name)
+	}
+	for _, name := range fabric.Carriers(seen.hosts, string(seen.network.UID)) {
+		names = append(names, "HostNetwork "+name)
+	}
+	slices.Sort(names)
+	return strings.Join(names, ", ")
+}
+
+// keptStatus is what a network says while it goes: its nodes still need the rest.
+func keptStatus(seen observation, blocked string) *apply1alpha1.TenantNetworkStatusApplyConfiguration {
+	old := seen.network.Status
+	status := apply1alpha1.TenantNetworkStatus().WithObservedGeneration(seen.network.Generation).WithMTU(old.MTU)
+	if old.VNI != nil {
+		status.WithVNI(*old.VNI)
+	}
+	if old.Gateway != nil {
+		status.WithGateway(apply1alpha1.Gateway().WithIPAddress(old.Gateway.IPAddress).WithMACAddress(old.Gateway.MACAddress))
+	}
+	return status.WithConditions(conditions.Apply(old.Conditions, seen.network.Generation,
+		conditions.False("Ready", "Deleting", "waits for "+blocked))...)
+}
+
+func virtualNetworkID(network v1alpha1.TenantNetwork, vni int32) *v1alpha1.VirtualNetworkID {
+	return &v1alpha1.VirtualNetworkID{
+		ObjectMeta: metav1.ObjectMeta{
+			Name:   fmt.Sprint(vni),
+			Labels: map[string]string{v1alpha1.LabelTenant: network.Namespace},
+		},
+		Spec: v1alpha1.VirtualNetworkIDSpec{NetworkRef: v1alpha1.NetworkReference{
+			Namespace: network.Namespace, Name: network.Name, UID: string(network.UID),
+		}},
+	}
+}
+
+// attachmentDefinition tells Multus to call the CNI plugin.
+func attachmentDefinition(network v1alpha1.TenantNetwork) (runtime.ApplyConfiguration, error) {
+	config, err := json.Marshal(map[string]any{
+		"cniVersion":   "1.0.0",
+		"name":         network.Name,
+		"type":         "slipway",
+		"capabilities": map[string]bool{"mac": true},
+	})
+	if err != nil {
+		return nil, err
+	}
+	owner := metav1.NewControllerRef(&network, v1alpha1.GroupVersion.WithKind("TenantNetwork"))
+	object := map[string]any{
+		"apiVersion": "k8s.cni.cncf.io/v1",
+		"kind":       "NetworkAttachmentDefinition",
+		"metadata": map[string]any{
+			"name": network.Name, "namespace": network.Namespace,
+			"labels": map[string]any{v1alpha1.LabelTenant: network.Namespace},
+			"ownerReferences": []any{map[string]any{
+				"apiVersion": owner.APIVersion, "kind": owner.Kind, "name": owner.Name, "uid": string(owner.UID),
+				"controller": true, "blockOwnerDeletion": false,
+			}},
+		},
+		"spec": map[string]any{"config": string(config)},
+	}
+	return client.ApplyConfigurationFromUnstructured(&unstructured.Unstructured{Object: object}), nil
+}
+
+// all enqueues every network: each depends on the hosts' MTU, and one that goes
+// on what they carry.
+func (r *Reconciler) all(ctx context.Context, _ client.Object) []reconcile.Request {
+	var networks v1alpha1.TenantNetworkList
+	if err := r.Client.List(ctx, &networks); err != nil {
+		ctrl.LoggerFrom(ctx).Error(err, "Listing TenantNetworks")
+		return nil
+	}
+	var requests []reconcile.Request
+	for _, n := range networks.Items {
+		requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&n)})
+	}
+	return requests
+}
+
+func networkOf(_ context.Context, gone event.DeleteEvent, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) {
+	if port, ok := gone.Object.(*v1alpha1.NetworkPort); ok {
+		queue.Add(reconcile.Request{NamespacedName: client.ObjectKey{Namespace: port.Namespace, Name: port.Spec.NetworkName}})
+	}
+}

@@ -1,0 +1,197 @@
+// Package tenantnetwork gives every TenantNetwork its identifier, gateway and
+// attachment definition, and takes them back when it goes.
+package tenantnetwork
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	nadv1 "github.com/k8snetworkplumbingwg/network-attachment-definition-client/pkg/apis/k8s.cni.cncf.io/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/sets"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	apply1alpha1 "slipway.dev/api/applyconfiguration/api/v1alpha1"
+	"slipway.dev/api/v1alpha1"
+	"slipway.dev/kit/apply"
+	"slipway.dev/operators/network/fabric"
+)
+
+const (
+	fieldOwner client.FieldOwner = "network-operator"
+	finalizer                    = "slipway.dev/network-operator"
+)
+
+// Reconciler brings networks up and down.
+type Reconciler struct {
+	Client client.Client
+	// Live reads from the API server: whose an identifier is must not come from
+	// a cache.
+	Live client.Reader
+}
+
+// Register makes the manager run the reconciler.
+func (r *Reconciler) Register(mgr ctrl.Manager) error {
+	return ctrl.NewControllerManagedBy(mgr).
+		Named("tenantnetwork").
+		For(&v1alpha1.TenantNetwork{}).
+		Owns(&nadv1.NetworkAttachmentDefinition{}).
+		Watches(&v1alpha1.HostNetwork{}, handler.EnqueueRequestsFromMapFunc(r.all)).
+		// The last port to go lets its network go.
+		Watches(&v1alpha1.NetworkPort{}, handler.Funcs{DeleteFunc: networkOf}).
+		Complete(r)
+}
+
+// observation is all that a decision is made from.
+type observation struct {
+	network    v1alpha1.TenantNetwork
+	identifier *v1alpha1.VirtualNetworkID
+	hosts      []v1alpha1.HostNetwork
+	ports      []*v1alpha1.NetworkPort
+	definition *nadv1.NetworkAttachmentDefinition
+}
+
+// Reconcile brings one network closer to what it should be.
+func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
+	seen, err := r.observe(ctx, req.NamespacedName)
+	if err != nil {
+		return ctrl.Result{}, client.IgnoreNotFound(err)
+	}
+	if seen.network.DeletionTimestamp != nil {
+		return ctrl.Result{}, r.remove(ctx, seen)
+	}
+	name, namespace := seen.network.Name, seen.network.Namespace
+	if err := apply.Objects(ctx, r.Client, fieldOwner, apply1alpha1.TenantNetwork(name, namespace).WithUID(seen.network.UID).WithFinalizers(finalizer)); err != nil {
+		return ctrl.Result{}, err
+	}
+	if seen.identifier == nil {
+		if seen.identifier, err = r.claimIdentifier(ctx, seen.network); err != nil {
+			return ctrl.Result{}, err
+		}
+	}
+	definition, err := attachmentDefinition(seen.network)
+	if err != nil {
+		return ctrl.Result{}, err
+	}
+	if err := apply.Objects(ctx, r.Client, fieldOwner, definition); err != nil {
+		return ctrl.Result{}, err
+	}
+	status, err := plan(seen)
+	if err != nil {
+		return ctrl.Result{}, reconcile.TerminalError(err)
+	}
+	return ctrl.Result{}, apply.Status(ctx, r.Client, fieldOwner, apply1alpha1.TenantNetwork(name, namespace).WithStatus(status))
+}
+
+func (r *Reconciler) observe(ctx context.Context, key client.ObjectKey) (observation, error) {
+	var seen observation
+	if err := r.Client.Get(ctx, key, &seen.network); err != nil {
+		return seen, err
+	}
+	if vni := seen.network.Status.VNI; vni != nil {
+		identifier, err := r.ownIdentifier(ctx, seen.network, *vni)
+		if err != nil {
+			return seen, err
+		}
+		seen.identifier = identifier
+	}
+	var hosts v1alpha1.HostNetworkList
+	if err := r.Client.List(ctx, &hosts); err != nil {
+		return seen, fmt.Errorf("list HostNetworks: %w", err)
+	}
+	seen.hosts = hosts.Items
+	var ports v1alpha1.NetworkPortList
+	if err := r.Client.List(ctx, &ports, client.InNamespace(key.Namespace)); err != nil {
+		return seen, fmt.Errorf("list NetworkPorts: %w", err)
+	}
+	for i := range ports.Items {
+		if ports.Items[i].Spec.NetworkName == key.Name {
+			seen.ports = append(seen.ports, &ports.Items[i])
+		}
+	}
+	var definition nadv1.NetworkAttachmentDefinition
+	err := r.Client.Get(ctx, key, &definition)
+	if err == nil && metav1.IsControlledBy(&definition, &seen.network) {
+		seen.definition = &definition
+	}
+	if client.IgnoreNotFound(err) != nil {
+		return seen, fmt.Errorf("get NetworkAttachmentDefinition: %w", err)
+	}
+	return seen, nil
+}
+
+// ownIdentifier is nil when the number is not this network's.
+func (r *Reconciler) ownIdentifier(ctx context.Context, network v1alpha1.TenantNetwork, vni int32) (*v1alpha1.VirtualNetworkID, error) {
+	var identifier v1alpha1.VirtualNetworkID
+	err := r.Live.Get(ctx, client.ObjectKey{Name: fmt.Sprint(vni)}, &identifier)
+	if apierrors.IsNotFound(err) || err == nil && identifier.Spec.NetworkRef.UID != string(network.UID) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("get VirtualNetworkID %d: %w", vni, err)
+	}
+	return &identifier, nil
+}
+
+// claimIdentifier takes the first number that nobody has. Creating the object
+// is the compare-and-swap; an earlier claim of the same network is found again,
+// for the numbers are tried in the same order.
+func (r *Reconciler) claimIdentifier(ctx context.Context, network v1alpha1.TenantNetwork) (*v1alpha1.VirtualNetworkID, error) {
+	for vni := range fabric.VNICandidates(string(network.UID)) {
+		claim := virtualNetworkID(network, vni)
+		err := r.Client.Create(ctx, claim)
+		if err == nil {
+			return claim, nil
+		}
+		if !apierrors.IsAlreadyExists(err) {
+			return nil, fmt.Errorf("create VirtualNetworkID %d: %w", vni, err)
+		}
+		if own, err := r.ownIdentifier(ctx, network, vni); err != nil || own != nil {
+			return own, err
+		}
+	}
+	return nil, errors.New("every VirtualNetworkID is taken")
+}
+
+// remove takes the network down: nothing new is plugged in, then every port
+// goes, then every node drops the network, and only then is the number free.
+func (r *Reconciler) remove(ctx context.Context, seen observation) error {
+	if seen.definition != nil {
+		if err := apply.Prune(ctx, r.Client, []*nadv1.NetworkAttachmentDefinition{seen.definition}, sets.New[string]()); err != nil {
+			return err
+		}
+	}
+	if err := apply.Prune(ctx, r.Client, seen.ports, sets.New[string]()); err != nil {
+		return err
+	}
+	name, namespace := seen.network.Name, seen.network.Namespace
+	if blocked := blockers(seen); blocked != "" {
+		status := keptStatus(seen, blocked)
+		return apply.Status(ctx, r.Client, fieldOwner, apply1alpha1.TenantNetwork(name, namespace).WithStatus(status))
+	}
+	if err := r.releaseIdentifiers(ctx, seen.network); err != nil {
+		return err
+	}
+	// Applying without the finalizer takes it away.
+	return client.IgnoreNotFound(apply.Objects(ctx, r.Client, fieldOwner, apply1alpha1.TenantNetwork(name, namespace).WithUID(seen.network.UID)))
+}
+
+// releaseIdentifiers also finds a claim that never made it into the status.
+func (r *Reconciler) releaseIdentifiers(ctx context.Context, network v1alpha1.TenantNetwork) error {
+	var all v1alpha1.VirtualNetworkIDList
+	if err := r.Live.List(ctx, &all); err != nil {
+		return fmt.Errorf("list VirtualNetworkIDs: %w", err)
+	}
+	var own []*v1alpha1.VirtualNetworkID
+	for i := range all.Items {
+		if all.Items[i].Spec.NetworkRef.UID == string(network.UID) {
+			own = append(own, &all.Items[i])
+		}
+	}
+	return apply.Prune(ctx, r.Client, own, sets.New[string]())
+}
