@@ -45,7 +45,7 @@ func newEnvironment(t *testing.T) *environment {
 		t.Fatal(err)
 	}
 	options := operator.Options{MetricsAddress: "0", HealthAddress: "0"}
-	manager, err := options.NewManager(rest.CopyConfig(config), "cert-operator", scheme, CacheOptions())
+	manager, err := options.NewManager(testenv.As(t, config, "../../../../charts/cert-operator/templates/clusterrole.yaml"), "cert-operator", scheme, CacheOptions())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -16,7 +16,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/wait"
-	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	externaldns "sigs.k8s.io/external-dns/apis/v1alpha1"
 
@@ -63,7 +62,7 @@ func newEnvironment(t *testing.T) *environment {
 		t.Fatal(err)
 	}
 	options := operator.Options{MetricsAddress: "0", HealthAddress: "0"}
-	manager, err := options.NewManager(rest.CopyConfig(config), "dns-operator", scheme, cacheOptions)
+	manager, err := options.NewManager(testenv.As(t, config, "../../../../charts/dns-operator/templates/clusterrole.yaml"), "dns-operator", scheme, cacheOptions)
 	if err != nil {
 		t.Fatal(err)
 	}
