@@ -1,0 +1,210 @@
+package tenantcluster
+
+import (
+	"strings"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/tools/clientcmd"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"slipway.dev/api/v1alpha1"
+)
+
+func tenantComesUp(e *environment) {
+	e.createCluster(pools(map[string]any{"name": "a"}))
+
+	e.reconcile()
+	namespace := &corev1.Namespace{}
+	e.get(namespace, "", e.hosted)
+	if got := namespace.Labels["pod-security.kubernetes.io/enforce"]; got != "privileged" {
+		e.Errorf("pod security of the hosted namespace is %q", got)
+	}
+	// Every child is there at once; pods wait for what they mount.
+	for _, child := range []client.Object{&v1alpha1.TenantNetwork{}, &v1alpha1.TenantPKI{}, &v1alpha1.TenantDNS{}} {
+		e.get(child, e.hosted, "demo")
+	}
+	e.get(&v1alpha1.NodePool{}, e.hosted, "a")
+	port := &v1alpha1.NetworkPort{}
+	e.get(port, e.hosted, "kube-apiserver-0")
+	service := &corev1.Service{}
+	e.get(service, e.hosted, "etcd-client")
+	wantEgress := []v1alpha1.EgressRule{{CIDR: v1alpha1.CIDR(service.Spec.ClusterIP + "/32"), Protocol: "TCP", Port: 2379}}
+	if diff := cmp.Diff(wantEgress, port.Spec.ManagementEgress); diff != "" {
+		e.Errorf("management egress (-want +got):\n%s", diff)
+	}
+	e.gone(&appsv1.StatefulSet{}, e.hosted, "etcd")
+	e.wantCondition(v1alpha1.ConditionControlPlaneReady, "False Waiting: TenantPKI demo: Secrets not issued yet: etcd-peer, etcd-server")
+	e.wantCondition(v1alpha1.ConditionPKIReady, "False Pending: TenantPKI demo: its operator has not reported yet")
+
+	e.issuePKI()
+	e.reconcile()
+	e.get(&appsv1.StatefulSet{}, e.hosted, "etcd")
+	e.gone(&appsv1.StatefulSet{}, e.hosted, "kube-apiserver")
+	e.wantCondition(v1alpha1.ConditionPKIReady, "True Ready")
+
+	e.connectNetwork()
+	e.reconcile()
+	e.get(&appsv1.StatefulSet{}, e.hosted, "kube-apiserver")
+	e.gone(&appsv1.Deployment{}, e.hosted, "kube-scheduler")
+
+	e.now = e.cluster().CreationTimestamp.Add(7 * time.Second)
+	e.runStatefulSet("etcd")
+	e.runStatefulSet("kube-apiserver")
+	e.reconcile()
+	e.runDeployment("kube-controller-manager")
+	e.runDeployment("kube-scheduler")
+	e.reconcile()
+	e.wantCondition(v1alpha1.ConditionControlPlaneReady, "True Ready")
+	e.wantCondition(v1alpha1.ConditionAddonsReady, "False Pending: waiting for the tenant's API server to answer")
+
+	cluster := e.cluster()
+	for _, step := range cluster.Status.Timeline {
+		if step.Step == v1alpha1.ConditionControlPlaneReady && step.Seconds != 7 {
+			e.Errorf("the control plane took %d s, want 7", step.Seconds)
+		}
+	}
+	if cluster.Status.Version != "v1.36.3" || cluster.Status.Workers.Summary != "0/1" {
+		e.Errorf("status: version %q, workers %q", cluster.Status.Version, cluster.Status.Workers.Summary)
+	}
+	e.wantKubeconfig(cluster)
+}
+
+// wantKubeconfig checks the user's kubeconfig: the endpoint from outside, and
+// an owner, so that it never outlives its TenantCluster.
+func (e *environment) wantKubeconfig(cluster *v1alpha1.TenantCluster) {
+	e.Helper()
+	secret := &corev1.Secret{}
+	e.get(secret, e.team, cluster.Status.KubeconfigSecretName)
+	config, err := clientcmd.Load(secret.Data["value"])
+	if err != nil {
+		e.Fatal(err)
+	}
+	if got := config.Clusters["demo"].Server; got != cluster.Status.Endpoint || !strings.HasPrefix(got, "https://192.0.2.1:3") {
+		e.Errorf("kubeconfig's server is %q, status.endpoint %q", got, cluster.Status.Endpoint)
+	}
+	if !metav1.IsControlledBy(secret, cluster) {
+		e.Error("the kubeconfig Secret has no owner")
+	}
+	e.get(secret, e.hosted, v1alpha1.SecretKVMOperatorKubeconfig)
+	if config, err = clientcmd.Load(secret.Data[v1alpha1.KubeconfigKey]); err != nil {
+		e.Fatal(err)
+	}
+	if got, want := config.Clusters["demo"].Server, "https://kube-apiserver."+e.hosted+".svc:6443"; got != want {
+		e.Errorf("kvm-operator's server is %q, want %q", got, want)
+	}
+}
+
+func messagesNameWhatBlocks(e *environment) {
+	spec := pools(map[string]any{"name": "a"})
+	spec["registries"] = []any{map[string]any{"host": "docker.io", "endpoint": "https://mirror.example.com", "caSecretName": "mirror-ca"}}
+	e.createCluster(spec)
+	e.reconcile()
+	e.wantCondition(v1alpha1.ConditionWorkersReady, "False InvalidReference: Secret mirror-ca of registry docker.io not found")
+
+	e.create(&corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: e.team, Name: "mirror-ca"}, Data: map[string][]byte{"ca.crt": []byte("pem")}})
+	e.reconcile()
+	copied := &corev1.Secret{}
+	e.get(copied, e.hosted, "registry-ca-mirror-ca")
+	pool := &v1alpha1.NodePool{}
+	e.updateStatus(pool, e.hosted, "a", func() {
+		pool.Status.Conditions = notReady(pool.Generation, "ImagePullBackOff", "Machine a-x1y2z: image guest:v1.36.3 not found")
+	})
+	e.issuePKI()
+	e.connectNetwork()
+	e.reconcile()
+	e.wantCondition(v1alpha1.ConditionWorkersReady, "False ImagePullBackOff: NodePool a: Machine a-x1y2z: image guest:v1.36.3 not found")
+
+	pod := &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{Namespace: e.hosted, Name: "etcd-0", Labels: map[string]string{v1alpha1.LabelTenant: e.hosted, "app.kubernetes.io/component": "etcd"}},
+		Spec:       corev1.PodSpec{Containers: []corev1.Container{{Name: "etcd", Image: "etcd"}}},
+	}
+	e.create(pod)
+	e.updateStatus(pod, e.hosted, "etcd-0", func() {
+		pod.Status.ContainerStatuses = []corev1.ContainerStatus{{
+			Name: "etcd", State: corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "ImagePullBackOff", Message: `Back-off pulling image "etcd"`}},
+		}}
+	})
+	e.reconcile()
+	want := `False ImagePullBackOff: Pod etcd-0: ImagePullBackOff Back-off pulling image "etcd"`
+	e.wantCondition(v1alpha1.ConditionControlPlaneReady, want)
+	e.wantCondition(v1alpha1.ConditionReady, want)
+}
+
+func replicasBelongToWhoeverScales(e *environment) {
+	e.createCluster(pools(map[string]any{"name": "a"}, map[string]any{"name": "b", "replicas": int64(3)}))
+	e.reconcile()
+	wantReplicas := func(name string, want int32) {
+		e.Helper()
+		pool := &v1alpha1.NodePool{}
+		e.get(pool, e.hosted, name)
+		if *pool.Spec.Replicas != want {
+			e.Errorf("NodePool %s has %d replicas, want %d", name, *pool.Spec.Replicas, want)
+		}
+	}
+	wantReplicas("a", 1)
+	wantReplicas("b", 3)
+
+	// Somebody scales both: the one that the TenantCluster sets comes back.
+	for _, name := range []string{"a", "b"} {
+		pool := &v1alpha1.NodePool{}
+		e.get(pool, e.hosted, name)
+		pool.Spec.Replicas = new(int32(5))
+		if err := e.client.Update(e.Context(), pool); err != nil {
+			e.Fatal(err)
+		}
+	}
+	e.reconcile()
+	wantReplicas("a", 5)
+	wantReplicas("b", 3)
+
+	// Left out from now on, the number stays.
+	cluster := e.cluster()
+	cluster.Spec.NodePools[1].Replicas = nil
+	if err := e.client.Update(e.Context(), cluster); err != nil {
+		e.Fatal(err)
+	}
+	e.reconcile()
+	wantReplicas("b", 3)
+
+	cluster = e.cluster()
+	cluster.Spec.NodePools = cluster.Spec.NodePools[:1]
+	if err := e.client.Update(e.Context(), cluster); err != nil {
+		e.Fatal(err)
+	}
+	e.reconcile()
+	e.gone(&v1alpha1.NodePool{}, e.hosted, "b")
+	wantReplicas("a", 5)
+}
+
+func foreignNamespaceIsLeftAlone(e *environment) {
+	e.create(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: e.hosted}})
+	e.createCluster(pools())
+	e.reconcile()
+	e.wantCondition(v1alpha1.ConditionReady, "False NamespaceConflict: Namespace "+e.hosted+
+		" exists and belongs to something else; delete it, or choose another name for the TenantCluster")
+	if err := e.client.Delete(e.Context(), e.cluster()); err != nil {
+		e.Fatal(err)
+	}
+	e.reconcile()
+	e.gone(&v1alpha1.TenantCluster{}, e.team, "demo")
+	namespace := &corev1.Namespace{}
+	e.get(namespace, "", e.hosted)
+	if namespace.DeletionTimestamp != nil {
+		e.Error("the foreign namespace is being deleted")
+	}
+}
+
+func unchangedTenantCausesNoWrites(e *environment) {
+	e.createCluster(pools(map[string]any{"name": "a"}))
+	e.reconcile()
+	before := e.cluster().ResourceVersion
+	e.now = e.now.Add(time.Hour)
+	e.reconcile()
+	if after := e.cluster().ResourceVersion; after != before {
+		e.Errorf("the TenantCluster went from %s to %s with nothing to report", before, after)
+	}
+}

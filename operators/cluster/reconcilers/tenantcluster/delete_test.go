@@ -1,0 +1,99 @@
+package tenantcluster
+
+import (
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"slipway.dev/api/v1alpha1"
+)
+
+func (e *environment) deleteCluster() {
+	e.Helper()
+	if err := e.client.Delete(e.Context(), e.cluster()); err != nil {
+		e.Fatal(err)
+	}
+	e.now = e.cluster().DeletionTimestamp.Time
+}
+
+func deletionOfARunningTenant(e *environment) {
+	e.createCluster(pools(map[string]any{"name": "a"}))
+	e.reconcile()
+	e.issuePKI()
+	e.connectNetwork()
+	e.reconcile()
+	identifier := &v1alpha1.VirtualNetworkID{
+		ObjectMeta: metav1.ObjectMeta{Name: "4711"},
+		Spec:       v1alpha1.VirtualNetworkIDSpec{NetworkRef: v1alpha1.NetworkReference{Namespace: e.hosted, Name: "demo", UID: "1"}},
+	}
+	e.create(identifier)
+	// The kvm-operator holds the pool until its guests are gone.
+	pool := &v1alpha1.NodePool{}
+	e.get(pool, e.hosted, "a")
+	pool.Finalizers = []string{"slipway.dev/kvm-operator"}
+	if err := e.client.Update(e.Context(), pool); err != nil {
+		e.Fatal(err)
+	}
+
+	e.deleteCluster()
+	result := e.reconcile()
+	e.wantCondition(v1alpha1.ConditionReady, "False Deleting: workers: waiting for NodePool a")
+	if result.RequeueAfter <= 0 || result.RequeueAfter > workersBound {
+		e.Errorf("looks again after %v", result.RequeueAfter)
+	}
+	e.get(&appsv1.StatefulSet{}, e.hosted, "kube-apiserver")
+
+	e.get(pool, e.hosted, "a")
+	pool.Finalizers = nil
+	if err := e.client.Update(e.Context(), pool); err != nil {
+		e.Fatal(err)
+	}
+	e.reconcile()
+	e.gone(&appsv1.StatefulSet{}, e.hosted, "kube-apiserver")
+	e.gone(&v1alpha1.TenantPKI{}, e.hosted, "demo")
+	e.reconcile()
+	e.wantCondition(v1alpha1.ConditionReady, "False Deleting: namespace: waiting for Namespace "+e.hosted)
+	e.collectNamespace()
+	e.reconcile()
+	e.wantCondition(v1alpha1.ConditionReady, "False Deleting: VirtualNetworkID: waiting for VirtualNetworkID 4711")
+	if err := e.client.Delete(e.Context(), identifier); err != nil {
+		e.Fatal(err)
+	}
+	e.reconcile()
+	e.gone(&v1alpha1.TenantCluster{}, e.team, "demo")
+	e.gone(&corev1.Secret{}, e.team, "demo-kubeconfig")
+}
+
+func deletionGoesOnWithoutWhatHangs(e *environment) {
+	e.createCluster(pools(map[string]any{"name": "a"}))
+	e.reconcile()
+	pool := &v1alpha1.NodePool{}
+	e.get(pool, e.hosted, "a")
+	pool.Finalizers = []string{"slipway.dev/kvm-operator"}
+	if err := e.client.Update(e.Context(), pool); err != nil {
+		e.Fatal(err)
+	}
+	e.deleteCluster()
+	e.reconcile()
+	e.now = e.now.Add(workersBound + 10*time.Second)
+	e.reconcile()
+	e.gone(&v1alpha1.TenantNetwork{}, e.hosted, "demo")
+	if got := e.cluster().Status.Residue; len(got) != 1 || got[0] != "NodePool a" {
+		e.Errorf("residue is %q", got)
+	}
+	e.wantCondition(v1alpha1.ConditionReady, "False Deleting: namespace: waiting for Namespace "+e.hosted)
+}
+
+func deletionOfAHalfCreatedTenant(e *environment) {
+	e.createCluster(pools())
+	cluster := e.cluster()
+	// The operator died after its first write.
+	if err := e.reconciler.setFinalizers(e.Context(), cluster, Finalizer); err != nil {
+		e.Fatal(err)
+	}
+	e.deleteCluster()
+	e.reconcile()
+	e.gone(&v1alpha1.TenantCluster{}, e.team, "demo")
+}

@@ -1,0 +1,274 @@
+package tenantcluster
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/go-logr/logr"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/rest"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+
+	"slipway.dev/api/v1alpha1"
+	"slipway.dev/kit/tenantapi"
+	"slipway.dev/kit/testenv"
+	"slipway.dev/operators/cluster/controlplane"
+)
+
+// environment is a reconciler over a real API server. There are no other
+// controllers: tests say what those would report.
+type environment struct {
+	*testing.T
+	client     client.Client
+	reconciler *Reconciler
+	now        time.Time
+	// team is the namespace of the test's TenantCluster, hosted that of its control plane.
+	team, hosted string
+}
+
+// TestReconciler runs all tests of the reconciler on one API server, each in a
+// namespace of its own.
+func TestReconciler(t *testing.T) {
+	ctrl.SetLogger(logr.Discard())
+	config := testenv.Start(t, testenv.SlipwayCRDs(4))
+	for name, test := range map[string]func(*environment){
+		"tenant-comes-up":                     tenantComesUp,
+		"messages-name-what-blocks":           messagesNameWhatBlocks,
+		"replicas-belong-to-whoever-scales":   replicasBelongToWhoeverScales,
+		"foreign-namespace-is-left-alone":     foreignNamespaceIsLeftAlone,
+		"unchanged-tenant-causes-no-writes":   unchangedTenantCausesNoWrites,
+		"deletion-of-a-running-tenant":        deletionOfARunningTenant,
+		"deletion-goes-on-without-what-hangs": deletionGoesOnWithoutWhatHangs,
+		"deletion-of-a-half-created-tenant":   deletionOfAHalfCreatedTenant,
+	} {
+		t.Run(name, func(t *testing.T) { test(newEnvironment(t, config, name)) })
+	}
+}
+
+func newScheme(t testing.TB) *runtime.Scheme {
+	t.Helper()
+	scheme := runtime.NewScheme()
+	for _, add := range []func(*runtime.Scheme) error{corev1.AddToScheme, appsv1.AddToScheme, rbacv1.AddToScheme, v1alpha1.AddToScheme} {
+		if err := add(scheme); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return scheme
+}
+
+func newEnvironment(t *testing.T, config *rest.Config, team string) *environment {
+	t.Helper()
+	c, err := client.New(config, client.Options{Scheme: newScheme(t)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := &environment{T: t, client: c, now: time.Now(), team: team, hosted: v1alpha1.HostedNamespace(team, "demo")}
+	e.reconciler = &Reconciler{
+		Client: c, Live: c, Config: testConfig(),
+		Now:    func() time.Time { return e.now },
+		wakeUp: make(chan event.GenericEvent, 64),
+	}
+	// Not started, so that no tenant is ever connected.
+	e.reconciler.Tenants = &tenantapi.Clusters{Scheme: newScheme(t)}
+	e.create(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: team}})
+	return e
+}
+
+func testConfig() Config {
+	return Config{
+		Images:       controlplane.Images{Registry: "registry.example.com", EtcdTag: "v3.7.3", CoreDNSTag: "v1.15.0"},
+		ExposureHost: "192.0.2.1",
+		BaseDomain:   "example.com",
+	}
+}
+
+// createCluster creates the TenantCluster demo as a user would: with what is
+// wanted, and nothing else.
+func (e *environment) createCluster(spec map[string]any) {
+	e.Helper()
+	spec["version"] = "v1.36.3"
+	cluster := &unstructured.Unstructured{Object: map[string]any{"spec": spec}}
+	cluster.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind("TenantCluster"))
+	cluster.SetNamespace(e.team)
+	cluster.SetName("demo")
+	e.create(cluster)
+}
+
+// pools is a spec with node pools, given by their fields.
+func pools(pools ...any) map[string]any {
+	return map[string]any{"nodePools": pools}
+}
+
+func (e *environment) create(objects ...client.Object) {
+	e.Helper()
+	for _, object := range objects {
+		if err := e.client.Create(e.Context(), object); err != nil {
+			e.Fatalf("create %T %s: %v", object, object.GetName(), err)
+		}
+	}
+}
+
+func (e *environment) get(object client.Object, namespace, name string) {
+	e.Helper()
+	if err := e.client.Get(e.Context(), client.ObjectKey{Namespace: namespace, Name: name}, object); err != nil {
+		e.Fatalf("get %T %s: %v", object, name, err)
+	}
+}
+
+func (e *environment) gone(object client.Object, namespace, name string) {
+	e.Helper()
+	err := e.client.Get(e.Context(), client.ObjectKey{Namespace: namespace, Name: name}, object)
+	if client.IgnoreNotFound(err) != nil {
+		e.Fatalf("get %T %s: %v", object, name, err)
+	}
+	if err == nil {
+		e.Fatalf("%T %s is still there", object, name)
+	}
+}
+
+// updateStatus changes the status of an object as its operator would.
+func (e *environment) updateStatus(object client.Object, namespace, name string, change func()) {
+	e.Helper()
+	e.get(object, namespace, name)
+	change()
+	if err := e.client.Status().Update(e.Context(), object); err != nil {
+		e.Fatalf("update status of %T %s: %v", object, name, err)
+	}
+}
+
+// reconcile runs the reconciler as often as the events of its own writes would.
+func (e *environment) reconcile() ctrl.Result {
+	e.Helper()
+	var result ctrl.Result
+	for range 3 {
+		var err error
+		result, err = e.reconciler.Reconcile(e.Context(), ctrl.Request{NamespacedName: client.ObjectKey{Namespace: e.team, Name: "demo"}})
+		if err != nil {
+			e.Fatalf("reconcile: %v", err)
+		}
+	}
+	return result
+}
+
+func (e *environment) cluster() *v1alpha1.TenantCluster {
+	e.Helper()
+	cluster := &v1alpha1.TenantCluster{}
+	e.get(cluster, e.team, "demo")
+	return cluster
+}
+
+// condition gives status, reason and message of a condition in one line.
+func (e *environment) condition(conditionType string) string {
+	e.Helper()
+	condition := meta.FindStatusCondition(e.cluster().Status.Conditions, conditionType)
+	if condition == nil {
+		return "absent"
+	}
+	text := string(condition.Status) + " " + condition.Reason
+	if condition.Message != "" {
+		text += ": " + condition.Message
+	}
+	return text
+}
+
+func (e *environment) wantCondition(conditionType, want string) {
+	e.Helper()
+	if got := e.condition(conditionType); got != want {
+		e.Errorf("condition %s:\n got %q\nwant %q", conditionType, got, want)
+	}
+}
+
+func ready(generation int64) []metav1.Condition {
+	return []metav1.Condition{{
+		Type: v1alpha1.ConditionReady, Status: metav1.ConditionTrue, Reason: "Ready",
+		ObservedGeneration: generation, LastTransitionTime: metav1.Now(),
+	}}
+}
+
+func notReady(generation int64, reason, message string) []metav1.Condition {
+	return []metav1.Condition{{
+		Type: v1alpha1.ConditionReady, Status: metav1.ConditionFalse, Reason: reason, Message: message,
+		ObservedGeneration: generation, LastTransitionTime: metav1.Now(),
+	}}
+}
+
+// issuePKI does the cert-operator's work, with contents that nobody reads here.
+func (e *environment) issuePKI() {
+	e.Helper()
+	secrets := []string{
+		v1alpha1.SecretCA, v1alpha1.SecretEtcdServer, v1alpha1.SecretEtcdPeer, v1alpha1.SecretAPIServer,
+		v1alpha1.SecretAPIServerKubeletClient, v1alpha1.SecretAPIServerEtcdClient, v1alpha1.SecretFrontProxyClient,
+		v1alpha1.SecretControllerManager, v1alpha1.SecretScheduler, v1alpha1.SecretAdmin, v1alpha1.SecretKVMOperator,
+		v1alpha1.SecretServiceAccount,
+	}
+	for _, secret := range secrets {
+		e.create(&corev1.Secret{
+			ObjectMeta: metav1.ObjectMeta{Namespace: e.hosted, Name: secret},
+			Data:       map[string][]byte{"tls.crt": []byte("certificate of " + secret), "tls.key": []byte("key"), "ca.crt": []byte("ca")},
+		})
+	}
+	pki := &v1alpha1.TenantPKI{}
+	e.updateStatus(pki, e.hosted, "demo", func() {
+		for _, secret := range secrets {
+			pki.Status.Secrets = append(pki.Status.Secrets, v1alpha1.IssuedSecret{Name: secret, Hash: "0123456789abcdef"})
+		}
+		pki.Status.Conditions = ready(pki.Generation)
+	})
+}
+
+// connectNetwork does the network-operator's work.
+func (e *environment) connectNetwork() {
+	e.Helper()
+	network := &v1alpha1.TenantNetwork{}
+	e.updateStatus(network, e.hosted, "demo", func() { network.Status.Conditions = ready(network.Generation) })
+	port := &v1alpha1.NetworkPort{}
+	e.updateStatus(port, e.hosted, "kube-apiserver-0", func() {
+		port.Status.IPAddress, port.Status.MACAddress = port.Spec.IPAddress, "02:00:00:00:00:01"
+	})
+}
+
+// runStatefulSet does the work of the StatefulSet controller.
+func (e *environment) runStatefulSet(name string) {
+	e.Helper()
+	set := &appsv1.StatefulSet{}
+	e.updateStatus(set, e.hosted, name, func() {
+		set.Status = appsv1.StatefulSetStatus{
+			ObservedGeneration: set.Generation, Replicas: 1, UpdatedReplicas: 1,
+			ReadyReplicas: 1, AvailableReplicas: 1,
+		}
+	})
+}
+
+// runDeployment does the work of the Deployment controller.
+func (e *environment) runDeployment(name string) {
+	e.Helper()
+	deployment := &appsv1.Deployment{}
+	e.updateStatus(deployment, e.hosted, name, func() {
+		deployment.Status = appsv1.DeploymentStatus{
+			ObservedGeneration: deployment.Generation, Replicas: 1, UpdatedReplicas: 1, ReadyReplicas: 1, AvailableReplicas: 1,
+		}
+	})
+}
+
+// collectNamespace does the work of the namespace controller on an empty namespace.
+func (e *environment) collectNamespace() {
+	e.Helper()
+	namespace := &corev1.Namespace{}
+	e.get(namespace, "", e.hosted)
+	if namespace.DeletionTimestamp == nil {
+		e.Fatalf("Namespace %s is not being deleted", e.hosted)
+	}
+	namespace.Spec.Finalizers = nil
+	if err := e.client.SubResource("finalize").Update(context.Background(), namespace); err != nil {
+		e.Fatalf("finalize Namespace %s: %v", e.hosted, err)
+	}
+}
