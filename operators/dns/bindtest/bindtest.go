@@ -71,7 +71,7 @@ func (s *Server) Run(t testing.TB) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer log.Close()
+	defer func() { _ = log.Close() }() // the server has its own descriptor
 	// -n: one thread serves, and a test needs no more memory than that takes.
 	s.process = exec.Command("/usr/sbin/named", "-g", "-n", "1", "-c", filepath.Join(s.dir, "named.conf"))
 	s.process.Stdout, s.process.Stderr = log, log
@@ -99,7 +99,7 @@ func (s *Server) Stop(t testing.TB) {
 	if err := s.process.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Errorf("end BIND: %v", err)
 	}
-	s.process.Wait() // named reports the signal as an error
+	_ = s.process.Wait() // it reports the signal as an error
 	s.process = nil
 }
 
@@ -134,11 +134,17 @@ func freeAddress(t testing.TB) string {
 		if err != nil {
 			t.Fatal(err)
 		}
-		udp, err := net.ListenPacket("udp", tcp.Addr().String())
-		tcp.Close()
-		if err == nil {
-			udp.Close()
-			return tcp.Addr().String()
+		address := tcp.Addr().String()
+		udp, udpErr := net.ListenPacket("udp", address)
+		if err := tcp.Close(); err != nil {
+			t.Fatal(err)
 		}
+		if udpErr != nil {
+			continue // another has it for UDP
+		}
+		if err := udp.Close(); err != nil {
+			t.Fatal(err)
+		}
+		return address
 	}
 }

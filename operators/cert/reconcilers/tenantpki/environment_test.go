@@ -87,8 +87,10 @@ func (e *environment) startCertManager(t *testing.T) {
 		t.Fatalf("start cert-manager (make components builds it): %v", err)
 	}
 	t.Cleanup(func() {
-		command.Process.Kill()
-		command.Wait()
+		if err := command.Process.Kill(); err != nil {
+			t.Errorf("end cert-manager: %v", err)
+		}
+		_ = command.Wait() // it reports the signal as an error
 		if text, err := os.ReadFile(log.Name()); t.Failed() && err == nil {
 			t.Logf("cert-manager:\n%s", text)
 		}
