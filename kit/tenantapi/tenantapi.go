@@ -123,37 +123,47 @@ func (c *Clusters) connect(key client.ObjectKey, kubeconfig []byte) (*connection
 		return nil, fmt.Errorf("read kubeconfig of %s: %w", key, err)
 	}
 	config.QPS, config.Burst = 50, 100
-	httpClient, err := rest.HTTPClientFor(config)
-	if err != nil {
-		return nil, fmt.Errorf("make HTTP client for %s: %w", key, err)
-	}
 	ctx, cancel := context.WithCancel(c.base)
 	conn := &connection{kubeconfig: kubeconfig, cancel: cancel, ready: make(chan struct{})}
-	conn.cluster, err = cluster.New(config, func(o *cluster.Options) {
-		o.Scheme = c.Scheme
-		o.Cache = c.Cache
-		o.HTTPClient = httpClient
-	})
-	if err != nil {
-		cancel()
-		return nil, fmt.Errorf("connect to %s: %w", key, err)
-	}
-	go c.run(ctx, key, conn)
+	go c.run(ctx, key, conn, config)
 	return conn, nil
 }
 
 // run waits until the API answers, fills the caches and reports. When the
 // connection cannot be made it is forgotten, and the owner told, so that the
 // next Get makes another.
-func (c *Clusters) run(ctx context.Context, key client.ObjectKey, conn *connection) {
+func (c *Clusters) run(ctx context.Context, key client.ObjectKey, conn *connection, config *rest.Config) {
 	defer conn.cancel()
-	if err := awaitReadyz(ctx, conn.cluster); err != nil {
+	err := awaitReadyz(ctx, config)
+	if ctx.Err() != nil {
 		return // the connection was ended
 	}
-	if err := c.OnConnect(ctx, key, conn.cluster); err != nil {
-		log.FromContext(ctx).Error(err, "Watching tenant API", "Secret", key)
+	if err == nil {
+		err = c.serve(ctx, key, conn, config)
+	}
+	if err != nil && ctx.Err() == nil {
+		log.FromContext(ctx).Error(err, "Caching tenant API", "Secret", key)
 		c.drop(key, conn)
-		return
+	}
+}
+
+// serve keeps the caches until ctx ends. The cluster is made only now that its
+// API answers, because making its caches may ask which kinds are namespaced.
+func (c *Clusters) serve(ctx context.Context, key client.ObjectKey, conn *connection, config *rest.Config) error {
+	httpClient, err := rest.HTTPClientFor(config)
+	if err != nil {
+		return fmt.Errorf("make HTTP client: %w", err)
+	}
+	conn.cluster, err = cluster.New(config, func(o *cluster.Options) {
+		o.Scheme = c.Scheme
+		o.Cache = c.Cache
+		o.HTTPClient = httpClient
+	})
+	if err != nil {
+		return fmt.Errorf("connect: %w", err)
+	}
+	if err := c.OnConnect(ctx, key, conn.cluster); err != nil {
+		return fmt.Errorf("watch: %w", err)
 	}
 	go func() {
 		if conn.cluster.GetCache().WaitForCacheSync(ctx) && ctx.Err() == nil {
@@ -161,10 +171,7 @@ func (c *Clusters) run(ctx context.Context, key client.ObjectKey, conn *connecti
 			c.OnReady(key)
 		}
 	}()
-	if err := conn.cluster.Start(ctx); err != nil {
-		log.FromContext(ctx).Error(err, "Caching tenant API", "Secret", key)
-		c.drop(key, conn)
-	}
+	return conn.cluster.Start(ctx)
 }
 
 // drop forgets a connection that failed, unless another has taken its place.
@@ -179,8 +186,8 @@ func (c *Clusters) drop(key client.ObjectKey, conn *connection) {
 
 // awaitReadyz asks until the API server says that it is ready. No watch can
 // tell when a server of another cluster begins to answer.
-func awaitReadyz(ctx context.Context, target cluster.Cluster) error {
-	config := rest.CopyConfig(target.GetConfig())
+func awaitReadyz(ctx context.Context, config *rest.Config) error {
+	config = rest.CopyConfig(config)
 	config.Timeout = 5 * time.Second
 	asker, err := discovery.NewDiscoveryClientForConfig(config)
 	if err != nil {
