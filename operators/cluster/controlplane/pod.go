@@ -47,6 +47,8 @@ type Pod struct {
 	Resources  *corev1ac.ResourceRequirementsApplyConfiguration
 	// Hosts are addresses by host name, for /etc/hosts.
 	Hosts map[string]string
+	// ClusterDNS is for pods that find others by name; the rest does without.
+	ClusterDNS bool
 	// Annotations besides the hash of the PKI.
 	Annotations map[string]string
 }
@@ -80,10 +82,14 @@ func (t Tenant) Template(pod Pod) *corev1ac.PodTemplateSpecApplyConfiguration {
 		container.WithReadinessProbe(pod.Readiness)
 	}
 
+	dnsPolicy := corev1.DNSDefault
+	if pod.ClusterDNS {
+		dnsPolicy = corev1.DNSClusterFirst
+	}
 	spec := corev1ac.PodSpec().
 		WithAutomountServiceAccountToken(false).
 		WithEnableServiceLinks(false).
-		WithDNSPolicy(corev1.DNSDefault).
+		WithDNSPolicy(dnsPolicy).
 		WithTerminationGracePeriodSeconds(5).
 		WithSecurityContext(corev1ac.PodSecurityContext().
 			WithRunAsNonRoot(true).WithRunAsUser(user).WithRunAsGroup(user).WithFSGroup(user).

@@ -94,6 +94,8 @@ func StatefulSet(t controlplane.Tenant) *appsv1ac.StatefulSetApplyConfiguration 
 		Readiness: controlplane.ReadinessProbe(corev1.URISchemeHTTP, "/readyz"),
 		Liveness:  controlplane.LivenessProbe(corev1.URISchemeHTTP, "/livez"),
 		Resources: controlplane.Requests("50m", "64Mi"),
+		// Members find each other by name.
+		ClusterDNS: true,
 	})
 	return appsv1ac.StatefulSet(controlplane.Etcd, t.HostedNamespace).
 		WithLabels(t.Labels(controlplane.Etcd)).

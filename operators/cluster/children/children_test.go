@@ -1,0 +1,75 @@
+package children_test
+
+import (
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/google/go-cmp/cmp"
+
+	"slipway.dev/api/v1alpha1"
+	"slipway.dev/operators/cluster/children"
+	"slipway.dev/operators/cluster/controlplane/golden"
+)
+
+func TestChildren(t *testing.T) {
+	tenant := golden.Tenant()
+	tenant.Spec.Registries = []v1alpha1.Registry{{
+		Host: "docker.io", Endpoint: "https://mirror.example.com", CASecretName: "mirror", CredentialsSecretName: "mirror",
+	}}
+	size := v1alpha1.MachineSize{Cores: 2, Memory: resource.MustParse("2Gi"), Disk: resource.MustParse("10Gi")}
+	tenant.Spec.NodePools = []v1alpha1.ClusterNodePool{
+		{Name: "a", Machine: size},
+		{
+			Name: "b", Machine: size, Replicas: new(int32(3)), Version: new(v1alpha1.KubernetesVersion("v1.36.2")),
+			Labels: map[string]v1alpha1.NodeLabelValue{"example.com/zone": "b"},
+			Taints: []v1alpha1.NodeTaint{{Key: "example.com/dedicated", Value: "b", Effect: corev1.TaintEffectNoSchedule}},
+		},
+	}
+	pki, err := children.TenantPKI(tenant, "192.0.2.1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ports, err := children.NetworkPorts(tenant)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pools, err := children.NodePools(tenant)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cluster := &v1alpha1.TenantCluster{ObjectMeta: metav1.ObjectMeta{Namespace: "team", Name: "demo", UID: "some-uid"}}
+	golden.Compare(t, "children", children.Namespace(cluster), children.TenantNetwork(tenant), pki,
+		children.TenantDNS(tenant, "team", []string{"192.0.2.1"}), ports[0], pools[0], pools[1])
+}
+
+func TestRegistrySecrets(t *testing.T) {
+	tenant := golden.Tenant()
+	tenant.Spec.Registries = []v1alpha1.Registry{
+		{Host: "a.example.com", Endpoint: "https://m", CASecretName: "both", CredentialsSecretName: "both"},
+		{Host: "b.example.com", Endpoint: "https://m", CASecretName: "both", CredentialsSecretName: "absent"},
+		{Host: "c.example.com", Endpoint: "https://m", CASecretName: "empty"},
+	}
+	copies, problems := children.RegistrySecrets(tenant, map[string]*corev1.Secret{
+		"both":  {Data: map[string][]byte{"ca.crt": []byte("pem"), "username": []byte("u"), "password": []byte("p"), "other": []byte("o")}},
+		"empty": {},
+	})
+	got := map[string][]string{}
+	for _, secret := range copies {
+		for _, key := range []string{"ca.crt", "username", "password", "other"} {
+			if _, ok := secret.Data[key]; ok {
+				got[*secret.Name] = append(got[*secret.Name], key)
+			}
+		}
+	}
+	want := map[string][]string{"registry-ca-both": {"ca.crt"}, "registry-auth-both": {"username", "password"}}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("copies (-want +got):\n%s", diff)
+	}
+	wantProblems := []string{"Secret absent of registry b.example.com not found", "Secret empty of registry c.example.com has no key ca.crt"}
+	if diff := cmp.Diff(wantProblems, problems); diff != "" {
+		t.Errorf("problems (-want +got):\n%s", diff)
+	}
+}

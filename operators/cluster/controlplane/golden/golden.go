@@ -1,0 +1,81 @@
+// Package golden compares objects with YAML files, for the tests of components.
+package golden
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"k8s.io/apimachinery/pkg/api/resource"
+	"sigs.k8s.io/yaml"
+
+	"slipway.dev/api/v1alpha1"
+	"slipway.dev/operators/cluster/controlplane"
+)
+
+// Tenant is the one that every golden file shows.
+func Tenant() controlplane.Tenant {
+	tenant := controlplane.Tenant{
+		Name:            "demo",
+		HostedNamespace: "tenant-demo-2f3c1a5e",
+		Spec: v1alpha1.TenantClusterSpec{
+			Version: "v1.36.3",
+			ControlPlane: v1alpha1.ControlPlane{
+				Replicas: 1,
+				Etcd:     v1alpha1.Etcd{Replicas: 1, Storage: resource.MustParse("2Gi")},
+			},
+			Network: v1alpha1.ClusterNetwork{
+				PodCIDR: "10.244.0.0/16", ServiceCIDR: "10.96.0.0/16", NodeCIDR: "10.200.0.0/24", CNI: v1alpha1.CNIBridge,
+			},
+			Exposure: v1alpha1.Exposure{Type: v1alpha1.ExposureNodePort},
+			DNS:      v1alpha1.ClusterDNS{Domain: "cluster.local"},
+		},
+		Images:             controlplane.Images{Registry: "registry.example.com", EtcdTag: "v3.7.3", CoreDNSTag: "v1.15.0"},
+		IssuedSecrets:      map[string]string{},
+		EtcdClusterIP:      "10.0.0.10",
+		APIServerClusterIP: "10.0.0.11",
+	}
+	for _, name := range []string{
+		v1alpha1.SecretCA, v1alpha1.SecretEtcdServer, v1alpha1.SecretEtcdPeer, v1alpha1.SecretAPIServer,
+		v1alpha1.SecretAPIServerKubeletClient, v1alpha1.SecretAPIServerEtcdClient, v1alpha1.SecretFrontProxyClient,
+		v1alpha1.SecretControllerManager, v1alpha1.SecretScheduler, v1alpha1.SecretServiceAccount,
+	} {
+		tenant.IssuedSecrets[name] = "hash of " + name
+	}
+	return tenant
+}
+
+// Compare fails the test when objects are not what testdata/name.yaml says.
+// With UPDATE=true in the environment it writes the file instead.
+func Compare(t *testing.T, name string, objects ...any) {
+	t.Helper()
+	var got []byte
+	for n, object := range objects {
+		encoded, err := yaml.Marshal(object)
+		if err != nil {
+			t.Fatalf("encode %T: %v", object, err)
+		}
+		if n > 0 {
+			got = append(got, "---\n"...)
+		}
+		got = append(got, encoded...)
+	}
+	path := filepath.Join("testdata", name+".yaml")
+	if os.Getenv("UPDATE") == "true" {
+		if err := os.MkdirAll("testdata", 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, got, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatalf("%v; UPDATE=true writes it", err)
+	}
+	if diff := cmp.Diff(string(want), string(got)); diff != "" {
+		t.Errorf("%s differs (-want +got); UPDATE=true writes it anew:\n%s", path, diff)
+	}
+}
