@@ -103,16 +103,19 @@ func enable(path string) error {
 	return nil
 }
 
-// Join moves the calling process into the named group.
-func Join(name string) error {
+// Join moves the calling process into the named group. The kernel takes 0 for
+// the writer itself, whatever its number in its PID namespace.
+func Join(name string) error { return Add(name, 0) }
+
+// Add moves a process into the named group.
+func Add(name string, pid int) error {
 	dirs, err := hierarchies()
 	if err != nil {
 		return err
 	}
 	for _, dir := range dirs {
-		// 0 means the writer itself, whatever its number in its PID namespace.
-		if err := os.WriteFile(filepath.Join(dir, name, leaf, "cgroup.procs"), []byte("0"), 0o644); err != nil {
-			return fmt.Errorf("joining cgroup: %w", err)
+		if err := os.WriteFile(filepath.Join(dir, name, leaf, "cgroup.procs"), []byte(strconv.Itoa(pid)), 0o644); err != nil {
+			return fmt.Errorf("adding process %d to cgroup %s: %w", pid, name, err)
 		}
 	}
 	return nil

@@ -12,19 +12,18 @@ import (
 
 	"slipway.dev/sandbox/addons"
 	"slipway.dev/sandbox/build"
+	"slipway.dev/sandbox/cgroup"
 	"slipway.dev/sandbox/controlplane"
 	"slipway.dev/sandbox/credentials"
 	"slipway.dev/sandbox/hub"
 	"slipway.dev/sandbox/launch"
 	"slipway.dev/sandbox/machine"
+	"slipway.dev/sandbox/netns"
 	"slipway.dev/sandbox/node"
 	"slipway.dev/sandbox/plan"
 	"slipway.dev/sandbox/registry"
 	"slipway.dev/sandbox/state"
 	"slipway.dev/sandbox/wiring"
-
-	"slipway.dev/sandbox/cgroup"
-	"slipway.dev/sandbox/netns"
 )
 
 // Up brings the sandbox up, or completes what is there. It returns when every
