@@ -53,7 +53,7 @@ func boot(ctx context.Context, t *testing.T, made image.Result, cidata string) *
 	args := []string{
 		"-machine", "q35", "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2", "-m", "2048",
 		"-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-serial", "stdio", "-qmp", "unix:" + g.socket + ",server,nowait",
-		"-kernel", made.Kernel, "-initrd", made.Initrd, "-append", contract.KernelArgs,
+		"-kernel", made.Kernel, "-initrd", made.Initrd, "-append", contract.KernelArgs + " " + contract.EmulationKernelArgs,
 		"-netdev", "tap,id=fabric,ifname=" + tapName + ",script=no,downscript=no", "-device", "virtio-net-pci,netdev=fabric,mac=" + guestMAC,
 	}
 	args = append(args, disk(contract.RootDiskSerial, made.Root, "readonly=on")...)

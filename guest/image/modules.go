@@ -14,14 +14,16 @@ import (
 // initrdModules find and mount the root disk.
 var initrdModules = []string{"virtio_pci", "virtio_blk", "erofs"}
 
-// nodeModules are loaded at start, in this order. All others that the image has are loaded when the kernel asks for
-// them, which costs a process each time.
-var nodeModules = []string{
-	"overlay", "virtio_net", "isofs", "virtio_rng", "evdev", "button",
-	"bridge", "br_netfilter", "veth",
-	"nf_conntrack", "nf_nat", "nf_tables", "nft_ct", "nft_nat", "nft_chain_nat", "nft_masq", "nft_fib_inet",
-	"nft_numgen", "nft_hash", "nft_limit", "nft_reject_inet", "nft_redir",
-}
+// earlyModules are loaded before anything is started, podModules before the first pod runs; in this order. All others
+// that the image has are loaded when the kernel asks for them, which costs a process each time.
+var (
+	earlyModules = []string{"overlay", "virtio_net", "isofs", "virtio_rng", "evdev", "button"}
+	podModules   = []string{
+		"bridge", "br_netfilter", "veth",
+		"nf_conntrack", "nf_nat", "nf_tables", "nft_ct", "nft_nat", "nft_chain_nat", "nft_masq", "nft_fib_inet",
+		"nft_numgen", "nft_hash", "nft_limit", "nft_reject_inet", "nft_redir",
+	}
+)
 
 // wantedModule says whether a module, named by its path below kernel/, may be of use in a virtual machine that runs
 // containers: networks, file systems, ciphers, and virtio.
@@ -80,6 +82,19 @@ func pruneModules(ctx context.Context, root, release string) error {
 		}
 	}
 	return run(exec.CommandContext(ctx, "depmod", "-b", root, release))
+}
+
+// writeLoadOrder writes a list for the guest's init into dir, with paths relative to dir.
+func writeLoadOrder(dir, release, list string, modules []string) error {
+	order, err := loadOrder(filepath.Join(dir, release), modules)
+	if err != nil {
+		return err
+	}
+	var lines strings.Builder
+	for _, m := range order {
+		fmt.Fprintf(&lines, "%s/%s\n", release, m)
+	}
+	return os.WriteFile(filepath.Join(dir, list), []byte(lines.String()), 0o644)
 }
 
 // loadOrder resolves modules to their paths below dir, each behind those which it depends on, as dir's modules.dep says.

@@ -40,16 +40,12 @@ func (b *builder) stageRoot(ctx context.Context, root string) (release string, e
 	if err := run(exec.CommandContext(ctx, "ldconfig", "-r", root)); err != nil {
 		return "", err
 	}
-	modules := filepath.Join(root, "usr/lib/modules")
-	order, err := loadOrder(filepath.Join(modules, release), nodeModules)
-	if err != nil {
-		return "", err
+	for list, modules := range map[string][]string{"early.order": earlyModules, "pods.order": podModules} {
+		if err := writeLoadOrder(filepath.Join(root, "usr/lib/modules"), release, list, modules); err != nil {
+			return "", err
+		}
 	}
-	var list strings.Builder
-	for _, m := range order {
-		fmt.Fprintf(&list, "%s/%s\n", release, m)
-	}
-	return release, os.WriteFile(filepath.Join(modules, "node.order"), []byte(list.String()), 0o644)
+	return release, nil
 }
 
 // makeSkeleton makes the directories that things are mounted on or expected in, and the links of a merged /usr.

@@ -71,12 +71,9 @@ func basics() error {
 // certificate, and by then containerd is there; should it not be, the kubelet ends and is started again. pods ends
 // before runtime does.
 func (m *machine) start(pods, runtime context.Context, stop chan<- os.Signal) {
-	modulesLoaded, stateMounted := make(chan struct{}), make(chan struct{})
-	m.background.Go(func() {
-		m.loadModules()
-		close(modulesLoaded)
-		go m.watchPowerButton(stop) // outlives us: a read of an input device cannot be interrupted
-	})
+	stateMounted := make(chan struct{})
+	m.loadModules("early.order")
+	go m.watchPowerButton(stop) // outlives us: a read of an input device cannot be interrupted
 	m.background.Go(func() {
 		if err := m.prepareState(runtime); err != nil {
 			m.report("state: %v", err)
@@ -90,12 +87,9 @@ func (m *machine) start(pods, runtime context.Context, stop chan<- os.Signal) {
 		m.report("%v", err)
 		return
 	}
-	for _, ready := range []<-chan struct{}{stateMounted, modulesLoaded} {
-		select {
-		case <-ready:
-		case <-pods.Done():
-			return
-		}
+	select {
+	case <-stateMounted:
+		m.runNode(pods)
+	case <-pods.Done():
 	}
-	m.runNode(pods)
 }

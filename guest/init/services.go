@@ -98,12 +98,13 @@ func (m *machine) runNode(ctx context.Context) {
 	}
 	m.report("kubelet has its certificate")
 	m.awaitPodNetwork(ctx)
+	m.preparePods()
 	m.runKubeProxy(ctx)
 }
 
 // awaitPodNetwork returns when containerd has written the CNI configuration, which is just before the node becomes
-// Ready. kube-proxy, which uses the kubelet's certificate and waits for its Node anyway, would only take time from the
-// kubelet before that. Without the template the network is the tenant's business, and may need kube-proxy to come up.
+// Ready. Everything that only pods need is put off until then, as it would take time from the kubelet; kube-proxy also
+// needs the kubelet's certificate, and waits for its Node anyway. Without the template the network is the tenant's business, and may need kube-proxy to come up.
 func (m *machine) awaitPodNetwork(ctx context.Context) {
 	if !exists(contract.CNITemplate) {
 		return

@@ -140,11 +140,16 @@ func preloadImages(from, to string) error {
 	return nil
 }
 
-// loadModules loads what a node needs, and then makes the settings that exist only with those modules.
-func (m *machine) loadModules() {
-	if err := kernel.LoadModules(os.DirFS("/usr/lib/modules"), "node.order"); err != nil {
+// loadModules loads the modules of one of the lists that the image build has made.
+func (m *machine) loadModules(list string) {
+	if err := kernel.LoadModules(os.DirFS("/usr/lib/modules"), list); err != nil {
 		m.report("%v", err)
 	}
+}
+
+// preparePods loads what pods and kube-proxy need, and then makes the settings that exist only with those modules.
+func (m *machine) preparePods() {
+	m.loadModules("pods.order")
 	if err := kernel.SetSysctls("/proc/sys", kernel.NodeSysctls); err != nil {
 		m.report("%v", err)
 	}
