@@ -23,14 +23,14 @@ func values(recorded *state.State, tags map[string]string) map[string]any {
 			// NodePorts of the sandbox are reached at an address on the host's loopback.
 			"exposure": map[string]any{"host": recorded.Loopback.String()},
 		},
-		"cluster-operator": image("cluster-operator"),
+		"cluster-operator": merge(image("cluster-operator"), map[string]any{"baseDomain": plan.Zone}),
 		"cert-operator":    image("cert-operator"),
 		"network-operator": merge(image("network-operator"), map[string]any{
 			"agent": image("network-agent"),
 			// Tenants reach the hub, which has the registry and DNS, and nothing else.
 			"egress": map[string]any{"allow": []string{hub + "/32"}},
 		}),
-		"kvm-operator": merge(image("kvm-operator"), map[string]any{"nameservers": []string{hub}}),
+		"kvm-operator": merge(image("kvm-operator"), map[string]any{"guest": map[string]any{"nameservers": []string{hub}}}),
 		"dns-operator": merge(image("dns-operator"), map[string]any{
 			"baseDomain":          plan.Zone,
 			"authoritativeServer": fmt.Sprintf("%s:%d", hub, plan.DNSPort),
