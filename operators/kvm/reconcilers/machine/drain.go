@@ -2,8 +2,10 @@ package machine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -100,19 +102,39 @@ func evict(ctx context.Context, c client.Client, node *corev1.Node, active bool)
 			return remaining, nil, fmt.Errorf("cordon Node %s: %w", node.Name, err)
 		}
 	}
-	refused = map[string]string{}
-	for _, pod := range remaining {
+	refused, err = evictPods(ctx, c, remaining)
+	return remaining, refused, err
+}
+
+// evictPods asks for all evictions at the same time: the client itself waits
+// and repeats a request when the API server says so, and one pod must not make
+// the others wait with it.
+func evictPods(ctx context.Context, c client.Client, pods []corev1.Pod) (refused map[string]string, err error) {
+	answers := make([]error, len(pods))
+	var asked sync.WaitGroup
+	for i := range pods {
+		pod := &pods[i]
 		if pod.DeletionTimestamp != nil {
 			continue
 		}
-		eviction := &policyv1.Eviction{DeleteOptions: &metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &pod.UID}}}
-		err := c.SubResource("eviction").Create(ctx, &pod, eviction)
+		asked.Go(func() {
+			eviction := &policyv1.Eviction{DeleteOptions: &metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &pod.UID}}}
+			answers[i] = c.SubResource("eviction").Create(ctx, pod, eviction)
+		})
+	}
+	asked.Wait()
+	refused = map[string]string{}
+	for i, answer := range answers {
+		key := pods[i].Namespace + "/" + pods[i].Name
 		switch {
-		case apierrors.IsTooManyRequests(err):
-			refused[pod.Namespace+"/"+pod.Name] = firstLine(strings.TrimSuffix(err.Error(), "."))
-		case err != nil && !apierrors.IsNotFound(err) && !apierrors.IsConflict(err):
-			return remaining, refused, fmt.Errorf("evict pod %s/%s: %w", pod.Namespace, pod.Name, err)
+		case answer == nil, apierrors.IsNotFound(answer), apierrors.IsConflict(answer):
+		case apierrors.IsTooManyRequests(answer):
+			refused[key] = firstLine(strings.TrimSuffix(answer.Error(), "."))
+		case errors.Is(answer, context.DeadlineExceeded):
+			refused[key] = "the API did not decide in time"
+		default:
+			err = fmt.Errorf("evict pod %s: %w", key, answer)
 		}
 	}
-	return remaining, refused, nil
+	return refused, err
 }
