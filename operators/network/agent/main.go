@@ -56,7 +56,7 @@ func run() error {
 			return fmt.Errorf("install CNI plugin: %w", err)
 		}
 	}
-	host, err := netlink.NewHost(s.namespaces)
+	host, err := netlink.NewHost(netlink.OwnNamespace, s.namespaces)
 	if err != nil {
 		return err
 	}

@@ -26,12 +26,15 @@ type Host struct {
 	directory string
 }
 
-// NewHost opens the network namespace of the calling thread as the node's own.
-// directory holds the files that name the others.
-func NewHost(directory string) (*Host, error) {
-	node, err := netns.Get()
+// OwnNamespace is the path of the process's own network namespace.
+const OwnNamespace = "/proc/self/ns/net"
+
+// NewHost opens the node's own network namespace, given by its path. directory
+// holds the files that name the others.
+func NewHost(namespace, directory string) (*Host, error) {
+	node, err := openNamespace(namespace)
 	if err != nil {
-		return nil, fmt.Errorf("open own network namespace: %w", err)
+		return nil, err
 	}
 	return &Host{node: node, directory: directory}, nil
 }
