@@ -46,10 +46,8 @@ func TestJoin(t *testing.T) {
 		t.Errorf("pod has address %q, want one of %s", ip, podCIDR)
 	}
 	g.await(ctx, "kube-proxy started")
-	if dir := os.Getenv("GUEST_LOGS"); dir != "" {
-		for _, name := range []string{"containerd", "kubelet", "kube-proxy"} {
-			os.WriteFile(filepath.Join(dir, name+".log"), []byte(plane.kubectl(ctx, "get", "--raw", "/api/v1/nodes/"+machineName+"/proxy/logs/"+name+".log")), 0o644)
-		}
+	if id := plane.kubectl(ctx, "get", "node", machineName, "-o", "jsonpath={.status.nodeInfo.machineID}"); id != strings.ReplaceAll(machineUUID, "-", "") {
+		t.Errorf("machine ID %q does not come from the firmware's %s", id, machineUUID)
 	}
 	reportMemory(ctx, t, plane)
 

@@ -22,6 +22,8 @@ import (
 	"slipway.dev/guest/kernel"
 )
 
+const machineUUID = "8b52f5d4-9c5a-5ae6-9c55-d1ab1f1f3d12"
+
 // guest is a running QEMU.
 type guest struct {
 	t       *testing.T
@@ -51,7 +53,7 @@ func boot(ctx context.Context, t *testing.T, made image.Result, cidata string) *
 		}
 	}
 	args := []string{
-		"-machine", "q35", "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2", "-m", "2048",
+		"-machine", "q35", "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2", "-m", "2048", "-uuid", machineUUID,
 		"-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-serial", "stdio", "-qmp", "unix:" + g.socket + ",server,nowait",
 		"-kernel", made.Kernel, "-initrd", made.Initrd, "-append", contract.KernelArgs + " " + contract.EmulationKernelArgs,
 		"-netdev", "tap,id=fabric,ifname=" + tapName + ",script=no,downscript=no", "-device", "virtio-net-pci,netdev=fabric,mac=" + guestMAC,

@@ -142,6 +142,9 @@ func destination(name string) string {
 			return ""
 		}
 	}
+	if name == "etc/mke2fs.conf" {
+		return name
+	}
 	for _, unwanted := range []string{
 		"usr/share/doc/", "usr/share/man/", "usr/share/locale/", "usr/share/lintian/", "usr/share/bash-completion/",
 		"usr/share/initramfs-tools/", "usr/share/bug/", "usr/share/nftables/", "usr/lib/systemd/", "usr/lib/udev/", "usr/lib/modprobe.d/",

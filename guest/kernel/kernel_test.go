@@ -1,0 +1,59 @@
+package kernel
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestAwaitFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "file")
+	for name, prepare := range map[string]func() error{
+		"renamed": func() error {
+			return errors.Join(os.WriteFile(path+".new", nil, 0o600), os.Rename(path+".new", path))
+		},
+		"there already": func() error { return nil },
+	} {
+		t.Run(name, func(t *testing.T) {
+			found := make(chan error)
+			go func() { found <- AwaitFile(t.Context(), path) }()
+			if err := prepare(); err != nil {
+				t.Fatal(err)
+			}
+			select {
+			case err := <-found:
+				if err != nil {
+					t.Error(err)
+				}
+			case <-time.After(10 * time.Second):
+				t.Error("the file was not seen")
+			}
+		})
+		if err := os.WriteFile(path, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+	defer cancel()
+	if err := AwaitFile(ctx, path+".never"); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("error %v, want the deadline's", err)
+	}
+}
+
+func TestSetSysctls(t *testing.T) {
+	root := t.TempDir()
+	if err := os.MkdirAll(filepath.Join(root, "net/ipv4"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	err := SetSysctls(root, []Sysctl{{"net.absent.x", "1"}, {"net.ipv4.ip_forward", "1"}})
+	if err == nil || !strings.Contains(err.Error(), "net.absent.x") || strings.Contains(err.Error(), "ip_forward") {
+		t.Errorf("error %v, want one about net.absent.x only", err)
+	}
+	if got, err := os.ReadFile(filepath.Join(root, "net/ipv4/ip_forward")); err != nil || string(got) != "1" {
+		t.Errorf("ip_forward is %q, %v", got, err)
+	}
+}
