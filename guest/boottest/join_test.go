@@ -5,6 +5,8 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"io"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -21,12 +23,13 @@ const (
 	version     = "v1.36.3"
 )
 
-// TestJoin is a worker's life: it boots, becomes a Ready node, runs a pod, and powers off when asked to.
+// TestJoin is a worker's life: it boots, becomes a Ready node, runs a pod that a Service leads to, and powers off when
+// asked to.
 func TestJoin(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	cache := cacheDir(t)
-	made, pause := build(ctx, t, cache)
+	made := build(ctx, t, cache)
 
 	plugNetwork(t)
 	plane := startControlPlane(ctx, t, filepath.Join(cache, "bin"))
@@ -38,18 +41,11 @@ func TestJoin(t *testing.T) {
 	g.note("node registered")
 	plane.kubectl(ctx, "wait", "--for=condition=Ready", "--timeout=4m", "node/"+machineName)
 	g.note("node Ready")
-
-	plane.kubectl(ctx, "create", "-f", plane.write("pod.yaml", pod(pause)))
-	plane.kubectl(ctx, "wait", "--for=condition=Ready", "--timeout=2m", "pod/probe")
-	g.note("pod runs")
-	if ip := plane.kubectl(ctx, "get", "pod", "probe", "-o", "jsonpath={.status.podIP}"); !strings.HasPrefix(ip, "10.244.") {
-		t.Errorf("pod has address %q, want one of %s", ip, podCIDR)
-	}
-	g.await(ctx, "kube-proxy started")
 	if id := plane.kubectl(ctx, "get", "node", machineName, "-o", "jsonpath={.status.nodeInfo.machineID}"); id != strings.ReplaceAll(machineUUID, "-", "") {
 		t.Errorf("machine ID %q does not come from the firmware's %s", id, machineUUID)
 	}
 	reportMemory(ctx, t, plane)
+	runPod(ctx, t, plane, g)
 
 	g.pressPowerButton(ctx)
 	select {
@@ -60,6 +56,60 @@ func TestJoin(t *testing.T) {
 		g.note("powered off")
 	case <-ctx.Done():
 		t.Fatal("the guest did not power off")
+	}
+}
+
+// runPod runs a web server that is among the preloaded images, and reaches it in every way there is.
+func runPod(ctx context.Context, t *testing.T, plane *controlPlane, g *guest) {
+	t.Helper()
+	plane.kubectl(ctx, "create", "-f", plane.write("pod.yaml", pod))
+	plane.kubectl(ctx, "wait", "--for=condition=Ready", "--timeout=2m", "pod/probe")
+	g.note("pod Ready")
+	ip := plane.kubectl(ctx, "get", "pod", "probe", "-o", "jsonpath={.status.podIP}")
+	if !strings.HasPrefix(ip, "10.244.") {
+		t.Errorf("pod has address %q, want one of %s", ip, podCIDR)
+	}
+	if out := plane.kubectl(ctx, "logs", "probe"); !strings.Contains(out, "Started HTTP server") {
+		t.Errorf("logs: %q", out)
+	}
+	if out := plane.kubectl(ctx, "exec", "probe", "--", "/agnhost", "--version"); !strings.Contains(out, "version") {
+		t.Errorf("exec: %q", out)
+	}
+	g.await(ctx, "kube-proxy started")
+	for name, address := range map[string]string{"pod": ip + ":8080", "Service": serviceIP + ":80", "host port": guestAddress + ":8081"} {
+		if got := fetch(ctx, t, "http://"+address+"/hostname"); got != "probe" {
+			t.Errorf("%s at %s answers %q, want the pod's name", name, address, got)
+		}
+		g.note(name + " answers")
+	}
+}
+
+// fetch asks until somebody answers, as kube-proxy and CNI have no state to watch from outside.
+func fetch(ctx context.Context, t *testing.T, url string) string {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		response, err := http.DefaultClient.Do(request)
+		if err == nil {
+			body, err := io.ReadAll(response.Body)
+			response.Body.Close()
+			if err == nil {
+				return string(body)
+			}
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			t.Errorf("%s: %v", url, err)
+			return ""
+		}
 	}
 }
 
@@ -79,33 +129,57 @@ func cacheDir(t *testing.T) string {
 	return filepath.Join(dir, "slipway")
 }
 
-func build(ctx context.Context, t *testing.T, cache string) (made image.Result, pause string) {
+func build(ctx context.Context, t *testing.T, cache string) image.Result {
 	t.Helper()
-	binary, err := image.FromBinary(filepath.Join(cache, "bin", "pause"))
+	options := image.Options{Cache: cache, Source: "..", Version: version}
+	for reference, into := range map[string]*image.Preload{
+		"registry.slipway.internal/pause:" + version: &options.Pause, agnhost: {},
+	} {
+		program := strings.Split(filepath.Base(reference), ":")[0]
+		content, err := image.FromBinary(filepath.Join(cache, "bin", program))
+		if err != nil {
+			t.Fatal(err)
+		}
+		*into = image.Preload{Reference: reference, Image: content}
+		if into != &options.Pause {
+			options.Images = append(options.Images, *into)
+		}
+	}
+	made, err := image.Build(ctx, options)
 	if err != nil {
 		t.Fatal(err)
 	}
-	pause = "registry.slipway.internal/pause:" + version
-	made, err = image.Build(ctx, image.Options{
-		Cache: cache, Source: "..", Version: version, Pause: image.Preload{Reference: pause, Image: binary},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return made, pause
+	return made
 }
 
+const (
+	agnhost   = "registry.slipway.internal/agnhost:" + version
+	serviceIP = "10.96.0.80"
+)
+
 // pod is bound to the machine already, as there is no scheduler.
-func pod(pause string) string {
-	return fmt.Sprintf(`apiVersion: v1
+const pod = `apiVersion: v1
 kind: Pod
+metadata: {name: probe, labels: {app: probe}}
+spec:
+  nodeName: ` + machineName + `
+  automountServiceAccountToken: false
+  containers:
+  - name: web
+    image: ` + agnhost + `
+    imagePullPolicy: Never
+    args: [netexec, --http-port=8080]
+    ports: [{containerPort: 8080, hostPort: 8081}]
+    readinessProbe: {httpGet: {port: 8080, path: /hostname}, periodSeconds: 1}
+---
+apiVersion: v1
+kind: Service
 metadata: {name: probe}
 spec:
-  nodeName: %s
-  automountServiceAccountToken: false
-  containers: [{name: pause, image: "%s", imagePullPolicy: Never}]
-`, machineName, pause)
-}
+  clusterIP: ` + serviceIP + `
+  selector: {app: probe}
+  ports: [{port: 80, targetPort: 8080}]
+`
 
 // cloudInitDisk makes the disk that kvm-operator and KubeVirt would, with the same tool.
 func cloudInitDisk(t *testing.T, plane *controlPlane) string {
@@ -177,7 +251,7 @@ clusterCIDR: ` + podCIDR + `
 const cniTemplate = `{"cniVersion": "1.0.0", "name": "slipway", "plugins": [
   {"type": "bridge", "bridge": "cni0", "isGateway": true, "isDefaultGateway": true, "hairpinMode": true, "mtu": 1450,
    "ipam": {"type": "host-local", "ranges": [[{"subnet": "{{.PodCIDR}}"}]]}},
-  {"type": "portmap", "capabilities": {"portMappings": true}}
+  {"type": "portmap", "backend": "nftables", "capabilities": {"portMappings": true}}
 ]}
 `
 

@@ -1,6 +1,7 @@
 package boottest
 
 import (
+	"net"
 	"testing"
 
 	"github.com/vishvananda/netlink"
@@ -46,6 +47,16 @@ func plugNetwork(t *testing.T) {
 	for _, link := range []netlink.Link{lo, bridge, tap} {
 		if err := netlink.LinkSetUp(link); err != nil {
 			t.Fatalf("set %s up: %v", link.Attrs().Name, err)
+		}
+	}
+	// Pods, and Services by way of kube-proxy, are reached through the guest.
+	for _, cidr := range []string{podCIDR, serviceCIDR} {
+		destination, err := netlink.ParseIPNet(cidr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := netlink.RouteAdd(&netlink.Route{Dst: destination, Gw: net.ParseIP(guestAddress)}); err != nil {
+			t.Fatalf("route to %s: %v", cidr, err)
 		}
 	}
 }
