@@ -189,13 +189,13 @@ func (b *builder) make(ctx context.Context, dir string) error {
 	if err := writeInitrd(filepath.Join(dir, "initrd.img"), b.stage1, filepath.Join(root, "usr/lib/modules", release)); err != nil {
 		return fmt.Errorf("initrd: %w", err)
 	}
-	for _, name := range []string{"vmlinuz", "initrd.img"} {
+	if err := makeFilesystem(ctx, root, filepath.Join(dir, "root.img")); err != nil {
+		return err
+	}
+	for _, name := range []string{"vmlinuz", "initrd.img", "root.img"} {
 		if err := lowerChecksum(filepath.Join(dir, name)); err != nil {
 			return err
 		}
-	}
-	if err := makeFilesystem(ctx, root, filepath.Join(dir, "root.img")); err != nil {
-		return err
 	}
 	var bill strings.Builder
 	for _, p := range b.packages {

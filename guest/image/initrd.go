@@ -81,9 +81,9 @@ func (c *cpio) entry(name string, mode int, content []byte) {
 
 func pad4(b []byte) []byte { return append(slices.Clone(b), make([]byte, (4-len(b)%4)%4)...) }
 
-// lowerChecksum appends zeros to a file until its CRC-32 is below 2^31. KubeVirt keeps the checksum of a kernel or initrd
-// in an unsigned field that its own CRD declares as int32, and a guest whose checksum is larger never starts. Neither
-// the kernel nor the initrd minds zeros at its end.
+// lowerChecksum appends zeros to a file until its CRC-32 is below 2^31. KubeVirt keeps the checksums of kernel, initrd
+// and container disk in unsigned fields that its own CRD declares as int32, and a guest whose checksum is larger is
+// never reported as running. None of the three minds zeros at its end.
 func lowerChecksum(path string) error {
 	f, err := os.OpenFile(path, os.O_RDWR, 0)
 	if err != nil {
@@ -95,7 +95,7 @@ func lowerChecksum(path string) error {
 	if err != nil {
 		return err
 	}
-	zeros := []byte{0, 0, 0, 0} // keeps a cpio archive aligned
+	zeros := make([]byte, 4096) // a disk consists of whole blocks
 	for tries := 0; sum.Sum32() >= 1<<31; tries++ {
 		if tries == 1000 {
 			return errors.New("no padding lowers the checksum of " + path)
