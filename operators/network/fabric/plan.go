@@ -48,12 +48,12 @@ func (l Link) key() linkKey { return linkKey{l.Namespace, l.Name} }
 // gone with the old one, so that everything is replayed at once.
 func Plan(observed, desired State) Changes {
 	var c Changes
-	planNamespaces(&c, observed, desired)
-	gone := planLinks(&c, observed, desired)
-	planTables(&c, observed, desired)
+	renewed := planNamespaces(&c, observed, desired)
+	gone := planLinks(&c, observed, desired, renewed)
+	planTables(&c, observed, desired, renewed)
 	c.Sysctls = desired.Sysctls
 
-	left := func(namespace, link string) bool { return !gone[linkKey{namespace, link}] }
+	left := func(namespace, link string) bool { return !renewed[namespace] && !gone[linkKey{namespace, link}] }
 	c.AddAddresses, c.DeleteAddresses = difference(observed.Addresses, desired.Addresses,
 		func(a Address) bool { return left(a.Namespace, a.Link) })
 	c.AddNeighbours, c.DeleteNeighbours = difference(observed.Neighbours, desired.Neighbours,
@@ -66,8 +66,9 @@ func Plan(observed, desired State) Changes {
 }
 
 // planNamespaces also renews a namespace that belonged to another network: its
-// connections and routes are not the new owner's business.
-func planNamespaces(c *Changes, observed, desired State) {
+// connections and routes are not the new owner's business. It returns the names
+// of all that are deleted or made.
+func planNamespaces(c *Changes, observed, desired State) map[string]bool {
 	have := map[string]Namespace{}
 	for _, ns := range observed.Namespaces {
 		have[ns.Name] = ns
@@ -86,14 +87,15 @@ func planNamespaces(c *Changes, observed, desired State) {
 	for _, name := range sortedKeys(have) {
 		c.DeleteNamespaces = append(c.DeleteNamespaces, have[name])
 	}
-}
-
-// planLinks returns the links that do not survive.
-func planLinks(c *Changes, observed, desired State) map[linkKey]bool {
 	renewed := map[string]bool{}
 	for _, ns := range slices.Concat(c.DeleteNamespaces, c.CreateNamespaces) {
 		renewed[ns.Name] = true
 	}
+	return renewed
+}
+
+// planLinks returns the links that do not survive.
+func planLinks(c *Changes, observed, desired State, renewed map[string]bool) map[linkKey]bool {
 	have := map[linkKey]Link{}
 	for _, l := range observed.Links {
 		have[l.key()] = l
@@ -151,7 +153,7 @@ func mustUpdate(have, want Link) bool {
 		have.Master != want.Master || have.Bridge != want.Bridge || have.Up != want.Up || have.Alias != want.Alias
 }
 
-func planTables(c *Changes, observed, desired State) {
+func planTables(c *Changes, observed, desired State, renewed map[string]bool) {
 	type key struct{ namespace, family, name string }
 	have := map[key]Table{}
 	for _, t := range observed.Tables {
@@ -161,16 +163,12 @@ func planTables(c *Changes, observed, desired State) {
 		k := key{want.Namespace, want.Family, want.Name}
 		t, exists := have[k]
 		delete(have, k)
-		if !exists || t.digest() != want.digest() {
+		if !exists || renewed[want.Namespace] || t.digest() != want.digest() {
 			c.ReplaceTables = append(c.ReplaceTables, want)
 		}
 	}
-	vanished := map[string]bool{}
-	for _, ns := range c.DeleteNamespaces {
-		vanished[ns.Name] = true
-	}
 	for _, t := range observed.Tables {
-		if _, left := have[key{t.Namespace, t.Family, t.Name}]; left && !vanished[t.Namespace] {
+		if _, left := have[key{t.Namespace, t.Family, t.Name}]; left && !renewed[t.Namespace] {
 			c.DeleteTables = append(c.DeleteTables, t)
 		}
 	}

@@ -67,8 +67,8 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	if err != nil {
 		return ctrl.Result{}, err
 	}
-	return ctrl.Result{}, apply.Status(ctx, r.Client, fieldOwner,
-		apply1alpha1.NetworkPort(port.Name, port.Namespace).WithStatus(status))
+	err = apply.Status(ctx, r.Client, fieldOwner, apply1alpha1.NetworkPort(port.Name, port.Namespace).WithStatus(status))
+	return ctrl.Result{}, client.IgnoreNotFound(err)
 }
 
 // identify decides about the whole status but for the attachment. What a port
