@@ -99,7 +99,8 @@ func domain(in Input) kubevirtv1.DomainSpec {
 		Firmware: &kubevirtv1.Firmware{KernelBoot: &kubevirtv1.KernelBoot{
 			KernelArgs: contract.KernelArgs,
 			Container: &kubevirtv1.KernelBootContainer{
-				Image: image(in), ImagePullPolicy: corev1.PullIfNotPresent,
+				// The tag is the version of Kubernetes; what it stands for may be mended.
+				Image: image(in), ImagePullPolicy: corev1.PullAlways,
 				KernelPath: contract.KernelPath, InitrdPath: contract.InitrdPath,
 			},
 		}},
@@ -130,7 +131,7 @@ func volumes(in Input) []kubevirtv1.Volume {
 	secret := &corev1.LocalObjectReference{Name: in.SecretName}
 	return []kubevirtv1.Volume{
 		{Name: rootDisk, VolumeSource: kubevirtv1.VolumeSource{ContainerDisk: &kubevirtv1.ContainerDiskSource{
-			Image: image(in), ImagePullPolicy: corev1.PullIfNotPresent, Path: contract.RootPath,
+			Image: image(in), ImagePullPolicy: corev1.PullAlways, Path: contract.RootPath,
 		}}},
 		{Name: stateDisk, VolumeSource: kubevirtv1.VolumeSource{EmptyDisk: &kubevirtv1.EmptyDiskSource{
 			Capacity: in.Machine.Spec.Machine.Disk,
