@@ -9,6 +9,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	toolscache "k8s.io/client-go/tools/cache"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
@@ -45,6 +46,11 @@ func (r *Reconciler) reconcileAddons(ctx context.Context, seen *observation, wan
 	}
 	tenant, err := r.Tenants.Get(adminSecret(seen.hosted, wanted.adminKubeconfig), v1alpha1.KubeconfigKey)
 	if errors.Is(err, tenantapi.ErrNotConnected) {
+		// A new connection, after a renewed certificate or a restart of this
+		// operator, is no news about the add-ons.
+		if meta.IsStatusConditionTrue(seen.cluster.Status.Conditions, v1alpha1.ConditionAddonsReady) {
+			return report.Addons{Applied: true, DNSAvailable: true}, nil
+		}
 		return report.Addons{Message: "waiting for the tenant's API server to answer"}, nil
 	}
 	if err != nil {

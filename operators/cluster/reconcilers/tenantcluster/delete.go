@@ -82,26 +82,30 @@ func (r *Reconciler) stages(ctx context.Context, cluster *v1alpha1.TenantCluster
 	}, nil
 }
 
-// controlPlaneObjects are workloads, their pods and NICs. Pods are waited for,
-// and not deleted: they belong to their workloads.
+// controlPlaneObjects are workloads, then their pods, then the pods' NICs: each
+// would come back, or hang, if it went before what is named first.
 func controlPlaneObjects(seen *observation) []deletion.Object {
-	var result []deletion.Object
+	var workloads, pods, ports []deletion.Object
 	for _, set := range pointers(seen.workloads.StatefulSets) {
-		result = append(result, deletion.Object{Kind: "StatefulSet", Object: set})
+		workloads = append(workloads, deletion.Object{Kind: "StatefulSet", Object: set})
 	}
 	for _, deployment := range pointers(seen.workloads.Deployments) {
-		result = append(result, deletion.Object{Kind: "Deployment", Object: deployment})
+		workloads = append(workloads, deletion.Object{Kind: "Deployment", Object: deployment})
 	}
 	for _, pod := range pointers(seen.workloads.Pods) {
-		result = append(result, deletion.Object{Kind: "Pod", Object: pod, Observed: true})
-	}
-	if len(result) > 0 {
-		return result
+		pods = append(pods, deletion.Object{Kind: "Pod", Object: pod})
 	}
 	for _, port := range seen.apiServerPorts() {
-		result = append(result, deletion.Object{Kind: "NetworkPort", Object: port})
+		ports = append(ports, deletion.Object{Kind: "NetworkPort", Object: port})
 	}
-	return result
+	switch {
+	case len(workloads) > 0:
+		return workloads
+	case len(pods) > 0:
+		return pods
+	default:
+		return ports
+	}
 }
 
 // networkIDs are the tenant's network identifiers, read live: the TenantCluster

@@ -28,6 +28,7 @@ import (
 // controllers: tests say what those would report.
 type environment struct {
 	*testing.T
+	config     *rest.Config
 	client     client.Client
 	reconciler *Reconciler
 	now        time.Time
@@ -49,6 +50,7 @@ func TestReconciler(t *testing.T) {
 		"deletion-of-a-running-tenant":        deletionOfARunningTenant,
 		"deletion-goes-on-without-what-hangs": deletionGoesOnWithoutWhatHangs,
 		"deletion-of-a-half-created-tenant":   deletionOfAHalfCreatedTenant,
+		"manager-is-woken-by-everything":      managerIsWokenByEverything,
 	} {
 		t.Run(name, func(t *testing.T) { test(newEnvironment(t, config, name)) })
 	}
@@ -71,7 +73,7 @@ func newEnvironment(t *testing.T, config *rest.Config, team string) *environment
 	if err != nil {
 		t.Fatal(err)
 	}
-	e := &environment{T: t, client: c, now: time.Now(), team: team, hosted: v1alpha1.HostedNamespace(team, "demo")}
+	e := &environment{T: t, config: config, client: c, now: time.Now(), team: team, hosted: v1alpha1.HostedNamespace(team, "demo")}
 	e.reconciler = &Reconciler{
 		Client: c, Live: c, Config: testConfig(),
 		Now:    func() time.Time { return e.now },
