@@ -86,9 +86,10 @@ type Content int
 
 // What a disk may hold.
 const (
-	Blank   Content = iota // zeros where any file system, partition table or volume header would be
-	Ext4                   // ext2, ext3 or ext4
-	Foreign                // something else, which is not ours to overwrite
+	Blank       Content = iota // zeros where any file system, partition table or volume header would be
+	Ext4                       // ext2, ext3 or ext4; its journal may have to be replayed, which mounting does
+	Ext4Damaged                // the same, in which the kernel has found errors
+	Foreign                    // something else, which is not ours to overwrite
 )
 
 // Inspect reads the beginning of a disk. Every signature that blkid(8) knows lies in its first 68 KiB.
@@ -98,7 +99,10 @@ func Inspect(disk io.ReaderAt) (Content, error) {
 		return Foreign, fmt.Errorf("read disk header: %w", err)
 	}
 	switch {
-	case head[0x438] == 0x53 && head[0x439] == 0xef:
+	case head[0x438] == 0x53 && head[0x439] == 0xef: // magic number; then the state, of which bit 1 says errors
+		if head[0x43a]&2 != 0 {
+			return Ext4Damaged, nil
+		}
 		return Ext4, nil
 	case len(bytes.TrimLeft(head, "\x00")) == 0:
 		return Blank, nil

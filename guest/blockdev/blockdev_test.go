@@ -24,6 +24,7 @@ var (
 	fat16  = disk(map[int]string{43: "CIDATA     ", 54: "FAT16   ", 510: "\x55\xaa"})
 	fat32  = disk(map[int]string{71: "CIDATA     ", 82: "FAT32   ", 510: "\x55\xaa"})
 	ext4   = disk(map[int]string{0x438: "\x53\xef"})
+	broken = disk(map[int]string{0x438: "\x53\xef\x02"})
 	erofs  = disk(map[int]string{1024: "\xe2\xe1\xf5\xe0"})
 	gpt    = disk(map[int]string{510: "\x55\xaa", 512: "EFI PART"})
 	blank  = disk(nil)
@@ -59,7 +60,7 @@ func TestInspect(t *testing.T) {
 		content []byte
 		want    Content
 	}{
-		"zeros": {blank, Blank}, "ext4": {ext4, Ext4}, "EROFS": {erofs, Foreign}, "GPT": {gpt, Foreign},
+		"zeros": {blank, Blank}, "ext4": {ext4, Ext4}, "ext4 with errors": {broken, Ext4Damaged}, "EROFS": {erofs, Foreign}, "GPT": {gpt, Foreign},
 		"FAT": {fat32, Foreign}, "Btrfs, whose magic is far inside": {btrfs, Foreign}, "ISO 9660": {iso, Foreign},
 	}
 	for name, test := range tests {

@@ -44,10 +44,16 @@ func TestJoin(t *testing.T) {
 	if id := plane.kubectl(ctx, "get", "node", machineName, "-o", "jsonpath={.status.nodeInfo.machineID}"); id != strings.ReplaceAll(machineUUID, "-", "") {
 		t.Errorf("machine ID %q does not come from the firmware's %s", id, machineUUID)
 	}
-	reportMemory(ctx, t, plane)
 	runPod(ctx, t, plane, g)
+	reportMemory(ctx, t, plane)
 
-	g.pressPowerButton(ctx)
+	// A crash: the state disk was not unmounted, and everything comes back from it.
+	g.command(ctx, "system_reset")
+	plane.kubectl(ctx, "wait", "--for=jsonpath={.status.containerStatuses[0].restartCount}=1", "--timeout=2m", "pod/probe")
+	plane.kubectl(ctx, "wait", "--for=condition=Ready", "--timeout=2m", "pod/probe")
+	g.note("pod Ready after a reset")
+
+	g.command(ctx, "system_powerdown") // the power button, which is what virsh shutdown presses
 	select {
 	case err := <-g.ended:
 		if err != nil {

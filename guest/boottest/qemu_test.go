@@ -54,7 +54,7 @@ func boot(ctx context.Context, t *testing.T, made image.Result, cidata string) *
 	}
 	args := []string{
 		"-machine", "q35", "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2", "-m", "2048", "-uuid", machineUUID,
-		"-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-serial", "stdio", "-qmp", "unix:" + g.socket + ",server,nowait",
+		"-nodefaults", "-no-user-config", "-display", "none", "-serial", "stdio", "-qmp", "unix:" + g.socket + ",server,nowait",
 		"-kernel", made.Kernel, "-initrd", made.Initrd, "-append", contract.KernelArgs + " " + contract.EmulationKernelArgs,
 		"-netdev", "tap,id=fabric,ifname=" + tapName + ",script=no,downscript=no", "-device", "virtio-net-pci,netdev=fabric,mac=" + guestMAC,
 	}
@@ -115,8 +115,8 @@ func (g *guest) await(ctx context.Context, text string) {
 	}
 }
 
-// pressPowerButton is what virsh shutdown does.
-func (g *guest) pressPowerButton(ctx context.Context) {
+// command gives QEMU a command without arguments.
+func (g *guest) command(ctx context.Context, name string) {
 	g.t.Helper()
 	if err := kernel.AwaitFile(ctx, g.socket); err != nil {
 		g.t.Fatal(err)
@@ -127,15 +127,17 @@ func (g *guest) pressPowerButton(ctx context.Context) {
 	}
 	defer connection.Close()
 	replies := json.NewDecoder(connection)
-	for _, command := range []string{"", "qmp_capabilities", "system_powerdown"} {
-		if command != "" {
-			if _, err := fmt.Fprintf(connection, `{"execute":%q}`, command); err != nil {
-				g.t.Fatal(err)
-			}
+	var greeting map[string]any
+	if err := replies.Decode(&greeting); err != nil {
+		g.t.Fatalf("QEMU's greeting: %v", err)
+	}
+	for _, execute := range []string{"qmp_capabilities", name} {
+		if _, err := fmt.Fprintf(connection, `{"execute":%q}`, execute); err != nil {
+			g.t.Fatal(err)
 		}
 		var reply map[string]any
 		if err := replies.Decode(&reply); err != nil || reply["error"] != nil {
-			g.t.Fatalf("QEMU's answer to %q: %v %v", command, reply, err)
+			g.t.Fatalf("QEMU's answer to %s: %v %v", execute, reply, err)
 		}
 	}
 }

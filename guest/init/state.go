@@ -45,10 +45,10 @@ func (m *machine) prepareState(ctx context.Context) error {
 }
 
 func (m *machine) stateDisk(ctx context.Context) (string, error) {
-	ctx, cancel := context.WithTimeout(ctx, diskWait)
+	wait, cancel := context.WithTimeout(ctx, diskWait)
 	defer cancel()
 	var device string
-	err := blockdev.Await(ctx, func() (err error) {
+	err := blockdev.Await(wait, func() (err error) {
 		device, err = blockdev.Host.BySerial(contract.StateDiskSerial)
 		return err
 	})
@@ -78,10 +78,11 @@ func (m *machine) stateDisk(ctx context.Context) (string, error) {
 			return "", fmt.Errorf("format state disk: %w", err)
 		}
 		m.report("state disk formatted")
-	case blockdev.Ext4:
-		if err := m.reaper.Run(ctx, "/sbin/e2fsck", "-p", device); err != nil {
-			m.report("state disk check: %v", err)
+	case blockdev.Ext4Damaged:
+		if err := m.reaper.Run(ctx, "/sbin/e2fsck", "-y", device); err != nil {
+			m.report("state disk repaired: %v", err) // it exits with 1 after repairs
 		}
+	case blockdev.Ext4:
 	}
 	return device, nil
 }
