@@ -1,0 +1,169 @@
+package networkport
+
+import (
+	"fmt"
+	"sync"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	apply1alpha1 "slipway.dev/api/applyconfiguration/api/v1alpha1"
+	"slipway.dev/api/v1alpha1"
+	"slipway.dev/kit/apply"
+	"slipway.dev/kit/testenv"
+)
+
+const hosted = "tenant-demo-0"
+
+type environment struct {
+	*testing.T
+	client     client.Client
+	reconciler *Reconciler
+}
+
+func newEnvironment(t *testing.T) *environment {
+	t.Helper()
+	config := testenv.Start(t, testenv.SlipwayCRDs(4))
+	scheme := runtime.NewScheme()
+	must(t, corev1.AddToScheme(scheme))
+	must(t, v1alpha1.AddToScheme(scheme))
+	admin, err := client.New(config, client.Options{Scheme: scheme})
+	must(t, err)
+	operator, err := client.New(testenv.As(t, config, "../../../../charts/network-operator/templates/clusterrole.yaml"), client.Options{Scheme: scheme})
+	must(t, err)
+	must(t, admin.Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: hosted}}))
+	return &environment{T: t, client: admin, reconciler: &Reconciler{Client: operator, Live: operator}}
+}
+
+// network makes one that is ready, or not.
+func (e *environment) network(name string, ready bool) {
+	e.Helper()
+	network := &v1alpha1.TenantNetwork{
+		ObjectMeta: metav1.ObjectMeta{Namespace: hosted, Name: name},
+		Spec:       v1alpha1.TenantNetworkSpec{NodeCIDR: "10.200.0.0/26", PodCIDR: "10.244.0.0/16", ServiceCIDR: "10.96.0.0/16"},
+	}
+	must(e, e.client.Create(e.Context(), network))
+	if ready {
+		network.Status = v1alpha1.TenantNetworkStatus{
+			VNI: new(int32(42)), MTU: 1450, Gateway: &v1alpha1.Gateway{IPAddress: "10.200.0.1", MACAddress: "02:2a:0a:c8:00:01"},
+		}
+		must(e, e.client.Status().Update(e.Context(), network))
+	}
+}
+
+func (e *environment) port(name, network, address string) {
+	e.Helper()
+	must(e, e.client.Create(e.Context(), &v1alpha1.NetworkPort{
+		ObjectMeta: metav1.ObjectMeta{Namespace: hosted, Name: name},
+		Spec:       v1alpha1.NetworkPortSpec{NetworkName: network, IPAddress: address},
+	}))
+}
+
+func (e *environment) reconcile(name string) v1alpha1.NetworkPort {
+	e.Helper()
+	key := client.ObjectKey{Namespace: hosted, Name: name}
+	_, err := e.reconciler.Reconcile(e.Context(), ctrl.Request{NamespacedName: key})
+	must(e, err)
+	var port v1alpha1.NetworkPort
+	must(e, e.client.Get(e.Context(), key, &port))
+	return port
+}
+
+func (e *environment) isReady(port v1alpha1.NetworkPort, status metav1.ConditionStatus, reason, message string) {
+	e.Helper()
+	ready := meta.FindStatusCondition(port.Status.Conditions, "Ready")
+	if ready == nil || ready.Status != status || ready.Reason != reason || ready.Message != message {
+		e.Errorf("%s: Ready is %+v; want %s, %s, %q", port.Name, ready, status, reason, message)
+	}
+}
+
+func TestPorts(t *testing.T) {
+	e := newEnvironment(t)
+	e.Run("waits for its network", func(t *testing.T) {
+		e := &environment{t, e.client, e.reconciler}
+		e.network("slow", false)
+		e.port("early", "slow", "")
+		e.isReady(e.reconcile("early"), "False", "NetworkNotReady", "TenantNetwork slow is not ready")
+	})
+	e.network("demo", true)
+	e.Run("has an identity and keeps it", func(t *testing.T) {
+		e := &environment{t, e.client, e.reconciler}
+		e.port("first", "demo", "")
+		port := e.reconcile("first")
+		e.isReady(port, "True", "Allocated", "")
+		got := fmt.Sprint(port.Status.IPAddress, port.Status.MACAddress, port.Status.PrefixLength, port.Status.Gateway, port.Status.MTU)
+		if want := fmt.Sprint("10.200.0.16", "02:2a:0a:c8:00:10", 26, "10.200.0.1", 1450); got != want {
+			e.Errorf("identity %s, want %s", got, want)
+		}
+		// The agent's part is not the operator's to take away.
+		must(e, apply.Status(e.Context(), e.client, "network-agent", apply1alpha1.NetworkPort("first", hosted).WithStatus(
+			apply1alpha1.NetworkPortStatus().WithAttachment(apply1alpha1.PortAttachment().WithNodeName("a").WithContainerID("c")))))
+		again := e.reconcile("first")
+		if again.Status.Attachment == nil || again.Status.IPAddress != port.Status.IPAddress {
+			e.Errorf("status %+v", again.Status)
+		}
+		if third := e.reconcile("first"); third.ResourceVersion != again.ResourceVersion {
+			e.Error("a report without news is written")
+		}
+	})
+	e.Run("gets what it asks for, once", func(t *testing.T) {
+		e := &environment{t, e.client, e.reconciler}
+		e.port("asking", "demo", "10.200.0.10")
+		if port := e.reconcile("asking"); port.Status.IPAddress != "10.200.0.10" {
+			e.Errorf("status %+v", port.Status)
+		}
+		e.port("late", "demo", "10.200.0.10")
+		port := e.reconcile("late")
+		e.isReady(port, "False", "AddressTaken", "NetworkPort asking has address 10.200.0.10")
+		must(e, e.client.Delete(e.Context(), &v1alpha1.NetworkPort{ObjectMeta: metav1.ObjectMeta{Namespace: hosted, Name: "asking"}}))
+		e.isReady(e.reconcile("late"), "True", "Allocated", "")
+	})
+	e.Run("says what is wrong with what it asks for", func(t *testing.T) {
+		e := &environment{t, e.client, e.reconciler}
+		e.port("gateway", "demo", "10.200.0.1")
+		e.isReady(e.reconcile("gateway"), "False", "InvalidAddress", `spec.ipAddress "10.200.0.1" is not a free address of 10.200.0.0/26`)
+	})
+}
+
+// Two operators at once, as when the lease changes hands, end with no address
+// given out twice.
+func TestTwoWritersEndWithoutDuplicates(t *testing.T) {
+	e := newEnvironment(t)
+	e.network("demo", true)
+	const ports = 12
+	for i := range ports {
+		e.port(fmt.Sprintf("port-%02d", i), "demo", "")
+	}
+	for range 3 {
+		var group sync.WaitGroup
+		for i := range ports {
+			group.Go(func() {
+				_, err := e.reconciler.Reconcile(e.Context(), ctrl.Request{NamespacedName: client.ObjectKey{Namespace: hosted, Name: fmt.Sprintf("port-%02d", i)}})
+				if err != nil {
+					e.Error(err)
+				}
+			})
+		}
+		group.Wait()
+	}
+	seen := map[string]string{}
+	for i := range ports {
+		port := e.reconcile(fmt.Sprintf("port-%02d", i))
+		if other := seen[port.Status.IPAddress]; other != "" || port.Status.IPAddress == "" {
+			e.Errorf("%s and %s have address %q", port.Name, other, port.Status.IPAddress)
+		}
+		seen[port.Status.IPAddress] = port.Name
+	}
+}
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}

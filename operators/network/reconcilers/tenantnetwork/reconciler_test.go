@@ -1,0 +1,186 @@
+package tenantnetwork
+
+import (
+	"testing"
+
+	nadv1 "github.com/k8snetworkplumbingwg/network-attachment-definition-client/pkg/apis/k8s.cni.cncf.io/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"slipway.dev/api/v1alpha1"
+	"slipway.dev/kit/testenv"
+	"slipway.dev/operators/network/fabric"
+)
+
+const hosted = "tenant-demo-0"
+
+type environment struct {
+	*testing.T
+	client     client.Client
+	reconciler *Reconciler
+}
+
+func newEnvironment(t *testing.T) *environment {
+	t.Helper()
+	config := testenv.Start(t, testenv.SlipwayCRDs(4), "../../testdata/networks-crd.yaml")
+	scheme := runtime.NewScheme()
+	for _, add := range []func(*runtime.Scheme) error{corev1.AddToScheme, v1alpha1.AddToScheme, nadv1.AddToScheme} {
+		must(t, add(scheme))
+	}
+	admin, err := client.New(config, client.Options{Scheme: scheme})
+	must(t, err)
+	operator, err := client.New(testenv.As(t, config, "../../../../charts/network-operator/templates/clusterrole.yaml"), client.Options{Scheme: scheme})
+	must(t, err)
+	must(t, admin.Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: hosted}}))
+	return &environment{T: t, client: admin, reconciler: &Reconciler{Client: operator, Live: operator}}
+}
+
+func (e *environment) network(name string) *v1alpha1.TenantNetwork {
+	e.Helper()
+	network := &v1alpha1.TenantNetwork{
+		ObjectMeta: metav1.ObjectMeta{Namespace: hosted, Name: name},
+		Spec:       v1alpha1.TenantNetworkSpec{NodeCIDR: "10.200.0.0/24", PodCIDR: "10.244.0.0/16", ServiceCIDR: "10.96.0.0/16"},
+	}
+	must(e, e.client.Create(e.Context(), network))
+	return network
+}
+
+// host makes a node's object, with the networks that it says it carries.
+func (e *environment) host(name string, mtu int32, carries ...v1alpha1.ProgrammedNetwork) *v1alpha1.HostNetwork {
+	e.Helper()
+	host := &v1alpha1.HostNetwork{ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: v1alpha1.HostNetworkSpec{VTEP: "192.0.2.1", MTU: mtu}}
+	must(e, e.client.Create(e.Context(), host))
+	host.Status.Networks = carries
+	must(e, e.client.Status().Update(e.Context(), host))
+	return host
+}
+
+func (e *environment) reconcile(network *v1alpha1.TenantNetwork) {
+	e.Helper()
+	key := client.ObjectKeyFromObject(network)
+	_, err := e.reconciler.Reconcile(e.Context(), ctrl.Request{NamespacedName: key})
+	must(e, err)
+	*network = v1alpha1.TenantNetwork{ObjectMeta: metav1.ObjectMeta{Namespace: key.Namespace, Name: key.Name}}
+	must(e, client.IgnoreNotFound(e.client.Get(e.Context(), key, network)))
+}
+
+func (e *environment) isReady(network *v1alpha1.TenantNetwork, status metav1.ConditionStatus, reason, message string) {
+	e.Helper()
+	ready := meta.FindStatusCondition(network.Status.Conditions, "Ready")
+	if ready == nil || ready.Status != status || ready.Reason != reason || ready.Message != message {
+		e.Errorf("Ready is %+v; want %s, %s, %q", ready, status, reason, message)
+	}
+}
+
+func (e *environment) identifiers() []v1alpha1.VirtualNetworkID {
+	e.Helper()
+	var list v1alpha1.VirtualNetworkIDList
+	must(e, e.client.List(e.Context(), &list))
+	return list.Items
+}
+
+func TestIdentity(t *testing.T) {
+	e := newEnvironment(t)
+	network := e.network("demo")
+	e.reconcile(network)
+	e.isReady(network, "False", "NoHostNetwork", "no node agent has made a HostNetwork yet, and the MTU comes from those")
+	vni := *network.Status.VNI
+	e.host("a", 1500)
+	e.host("b", 1400)
+	e.reconcile(network)
+	e.isReady(network, "True", "Allocated", "")
+	if network.Status.MTU != 1350 || *network.Status.VNI != vni || len(e.identifiers()) != 1 {
+		e.Errorf("status %+v, identifiers %+v", network.Status, e.identifiers())
+	}
+	version := network.ResourceVersion
+	if e.reconcile(network); network.ResourceVersion != version {
+		e.Error("a report without news is written")
+	}
+	var definition nadv1.NetworkAttachmentDefinition
+	must(e, e.client.Get(e.Context(), client.ObjectKeyFromObject(network), &definition))
+	if want := `{"capabilities":{"mac":true},"cniVersion":"1.0.0","name":"demo","type":"slipway"}`; definition.Spec.Config != want {
+		e.Errorf("config %s, want %s", definition.Spec.Config, want)
+	}
+	// A status that was lost does not cost a second number.
+	network.Status = v1alpha1.TenantNetworkStatus{}
+	must(e, e.client.Status().Update(e.Context(), network))
+	if e.reconcile(network); *network.Status.VNI != vni || len(e.identifiers()) != 1 {
+		e.Errorf("status %+v, identifiers %+v", network.Status, e.identifiers())
+	}
+}
+
+func TestIdentifierOfAnotherIsLeftAlone(t *testing.T) {
+	e := newEnvironment(t)
+	network := e.network("demo")
+	other := network.DeepCopy()
+	other.Name, other.UID = "other", "other"
+	var wanted []int32
+	for vni := range fabric.VNICandidates(string(network.UID)) {
+		if wanted = append(wanted, vni); len(wanted) == 2 {
+			break
+		}
+	}
+	must(e, e.client.Create(e.Context(), virtualNetworkID(*other, wanted[0])))
+	e.reconcile(network)
+	if *network.Status.VNI != wanted[1] {
+		e.Errorf("VNI %d, want %d", *network.Status.VNI, wanted[1])
+	}
+	must(e, e.client.Delete(e.Context(), network))
+	e.reconcile(network) // the definition
+	e.reconcile(network) // the rest
+	if left := e.identifiers(); len(left) != 1 || left[0].Spec.NetworkRef.UID != "other" {
+		e.Errorf("identifiers %+v", left)
+	}
+}
+
+func TestDeletionInOrder(t *testing.T) {
+	e := newEnvironment(t)
+	network, kept := e.network("demo"), e.network("kept")
+	e.reconcile(network)
+	e.reconcile(kept)
+	host := e.host("a", 1500,
+		v1alpha1.ProgrammedNetwork{VNI: *network.Status.VNI, UID: string(network.UID)},
+		v1alpha1.ProgrammedNetwork{VNI: *kept.Status.VNI, UID: string(kept.UID)})
+	port := &v1alpha1.NetworkPort{
+		ObjectMeta: metav1.ObjectMeta{Namespace: hosted, Name: "worker", Finalizers: []string{"example.com/slow"}},
+		Spec:       v1alpha1.NetworkPortSpec{NetworkName: "demo"},
+	}
+	must(e, e.client.Create(e.Context(), port))
+	foreign := &v1alpha1.NetworkPort{
+		ObjectMeta: metav1.ObjectMeta{Namespace: hosted, Name: "foreign"}, Spec: v1alpha1.NetworkPortSpec{NetworkName: "kept"},
+	}
+	must(e, e.client.Create(e.Context(), foreign))
+
+	must(e, e.client.Delete(e.Context(), network))
+	e.reconcile(network)
+	e.isReady(network, "False", "Deleting", "waits for HostNetwork a, NetworkAttachmentDefinition demo, NetworkPort worker")
+	must(e, e.client.Get(e.Context(), client.ObjectKeyFromObject(port), port))
+	port.Finalizers = nil
+	must(e, e.client.Update(e.Context(), port))
+	e.reconcile(network)
+	e.isReady(network, "False", "Deleting", "waits for HostNetwork a")
+	if network.Status.VNI == nil || len(e.identifiers()) != 2 {
+		e.Errorf("status %+v, identifiers %+v", network.Status, e.identifiers())
+	}
+	host.Status.Networks = host.Status.Networks[1:]
+	must(e, e.client.Status().Update(e.Context(), host))
+	e.reconcile(network)
+	if network.UID != "" || len(e.identifiers()) != 1 {
+		e.Errorf("network %+v, identifiers %+v", network, e.identifiers())
+	}
+	if err := e.client.Get(e.Context(), client.ObjectKeyFromObject(foreign), foreign); err != nil {
+		e.Errorf("a port of another network: %v", err)
+	}
+	e.reconcile(network) // gone is gone
+}
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
