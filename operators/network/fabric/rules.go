@@ -115,7 +115,7 @@ func (c Chain) header() string {
 }
 
 // Marks identify the rules of a chain. They are stored with the rules in the
-// kernel, so that a table can be compared without decoding it.
+// kernel, as comments, so that a table can be compared without decoding it.
 func (c Chain) Marks() []string {
 	marks := make([]string, len(c.Rules))
 	for i, r := range c.Rules {

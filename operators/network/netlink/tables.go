@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/google/nftables"
+	"github.com/google/nftables/userdata"
 
 	"slipway.dev/operators/network/fabric"
 )
@@ -88,7 +89,8 @@ func digest(conn *nftables.Conn, t *nftables.Table) (string, error) {
 		}
 		marks[c.Name] = []string{}
 		for _, r := range rules {
-			marks[c.Name] = append(marks[c.Name], string(r.UserData))
+			mark, _ := userdata.GetString(r.UserData, userdata.TypeComment)
+			marks[c.Name] = append(marks[c.Name], mark)
 		}
 	}
 	return fabric.Digest(marks), nil
@@ -119,7 +121,11 @@ func (h *Host) replaceTable(t fabric.Table) error {
 				if err != nil {
 					return fmt.Errorf("rule %q: %w", r, err)
 				}
-				conn.AddRule(&nftables.Rule{Table: table, Chain: chain, Exprs: expressions, UserData: []byte(marks[i])})
+				// As a comment: nft crashes on user data of a form that it does not know.
+				conn.AddRule(&nftables.Rule{
+					Table: table, Chain: chain, Exprs: expressions,
+					UserData: userdata.AppendString(nil, userdata.TypeComment, marks[i]),
+				})
 			}
 		}
 		return conn.Flush()
