@@ -121,7 +121,7 @@ func (h *Host) replaceTable(t fabric.Table) error {
 				if err != nil {
 					return fmt.Errorf("rule %q: %w", r, err)
 				}
-				// As a comment: nft crashes on user data of a form that it does not know.
+				// As a comment, which is the form that nft reads and shows.
 				conn.AddRule(&nftables.Rule{
 					Table: table, Chain: chain, Exprs: expressions,
 					UserData: userdata.AppendString(nil, userdata.TypeComment, marks[i]),
