@@ -2,8 +2,10 @@ package netlink
 
 import (
 	"encoding/binary"
+	"fmt"
 	"net"
 	"net/netip"
+	"strings"
 
 	"github.com/google/nftables"
 	"github.com/google/nftables/binaryutil"
@@ -13,18 +15,20 @@ import (
 	"slipway.dev/operators/network/fabric"
 )
 
-// compiler turns a rule into the kernel's expressions. Each match loads
-// something into register 1 and compares it.
+// compiler turns the rules of one table into the kernel's expressions. Each
+// match loads something into register 1 and compares it.
 type compiler struct {
 	conn   *nftables.Conn
 	table  *nftables.Table
 	family string
-	out    []expr.Any
-	err    error
+	// sets of interfaces that the table has already, by their contents.
+	sets map[string]*nftables.Set
+	out  []expr.Any
+	err  error
 }
 
-func compile(conn *nftables.Conn, table *nftables.Table, family string, r fabric.Rule) ([]expr.Any, error) {
-	c := &compiler{conn: conn, table: table, family: family}
+func (c *compiler) compile(r fabric.Rule) ([]expr.Any, error) {
+	c.out, c.err = nil, nil
 	c.interfaces(expr.MetaKeyIIFNAME, r.In)
 	c.interfaces(expr.MetaKeyOIFNAME, r.Out)
 	c.link(r)
@@ -46,34 +50,57 @@ func (c *compiler) equal(load expr.Any, data []byte) {
 	c.add(load, &expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: data})
 }
 
-// oneOf compares with each of several values of one type.
-func (c *compiler) oneOf(load expr.Any, kind nftables.SetDatatype, values [][]byte) {
-	if len(values) == 1 {
-		c.equal(load, values[0])
-		return
+func (c *compiler) interfaces(key expr.MetaKey, names []string) {
+	load := &expr.Meta{Key: key, Register: 1}
+	switch len(names) {
+	case 0:
+	case 1:
+		c.equal(load, interfaceName(names[0]))
+	default:
+		set := c.interfaceSet(names)
+		c.add(load, &expr.Lookup{SourceRegister: 1, SetName: set.Name, SetID: set.ID})
 	}
-	set := &nftables.Set{Table: c.table, Anonymous: true, Constant: true, KeyType: kind}
-	elements := make([]nftables.SetElement, len(values))
-	for i, v := range values {
-		elements[i] = nftables.SetElement{Key: v}
+}
+
+// interfaceSet has a name: of anonymous sets the library writes down the wrong
+// byte order, and nft then shows them empty.
+func (c *compiler) interfaceSet(names []string) *nftables.Set {
+	contents := strings.Join(names, " ")
+	if set := c.sets[contents]; set != nil {
+		return set
+	}
+	set := &nftables.Set{
+		Table: c.table, Name: fmt.Sprintf("interfaces%d", len(c.sets)+1),
+		KeyType: nftables.TypeIFName, KeyByteOrder: binaryutil.NativeEndian,
+	}
+	elements := make([]nftables.SetElement, len(names))
+	for i, name := range names {
+		elements[i] = nftables.SetElement{Key: interfaceName(name)}
 	}
 	if err := c.conn.AddSet(set, elements); err != nil {
 		c.err = err
-		return
 	}
-	c.add(load, &expr.Lookup{SourceRegister: 1, SetName: set.Name, SetID: set.ID})
+	c.sets[contents] = set
+	return set
 }
 
-func (c *compiler) interfaces(key expr.MetaKey, names []string) {
-	if len(names) == 0 {
-		return
+func interfaceName(name string) []byte {
+	padded := make([]byte, unix.IFNAMSIZ)
+	copy(padded, name)
+	return padded
+}
+
+// addresses compares with each of several.
+func (c *compiler) addresses(load expr.Any, addresses []netip.Addr) {
+	set := &nftables.Set{Table: c.table, Anonymous: true, Constant: true, KeyType: nftables.TypeIPAddr}
+	elements := make([]nftables.SetElement, len(addresses))
+	for i, address := range addresses {
+		elements[i] = nftables.SetElement{Key: address.AsSlice()}
 	}
-	values := make([][]byte, len(names))
-	for i, name := range names {
-		values[i] = make([]byte, unix.IFNAMSIZ)
-		copy(values[i], name)
+	if err := c.conn.AddSet(set, elements); err != nil {
+		c.err = err
 	}
-	c.oneOf(&expr.Meta{Key: key, Register: 1}, nftables.TypeIFName, values)
+	c.add(load, &expr.Lookup{SourceRegister: 1, SetName: set.Name, SetID: set.ID})
 }
 
 func payload(base expr.PayloadBase, offset, length uint32) expr.Any {
@@ -111,11 +138,7 @@ func (c *compiler) network(r fabric.Rule) {
 	c.prefix(r.Source, 12)
 	c.prefix(r.Destination, 16)
 	if len(r.SourceIn) > 0 {
-		values := make([][]byte, len(r.SourceIn))
-		for i, address := range r.SourceIn {
-			values[i] = address.AsSlice()
-		}
-		c.oneOf(payload(expr.PayloadBaseNetworkHeader, 12, 4), nftables.TypeIPAddr, values)
+		c.addresses(payload(expr.PayloadBaseNetworkHeader, 12, 4), r.SourceIn)
 	}
 	if r.LocalDestination {
 		c.equal(&expr.Fib{Register: 1, FlagDADDR: true, ResultADDRTYPE: true},

@@ -50,6 +50,17 @@ func TestTenantsWithTheSameAddresses(t *testing.T) {
 	}
 }
 
+// Whoever looks for a fault with nft must see what there is.
+func TestRulesAreReadable(t *testing.T) {
+	w, _ := twoTenants(t)
+	rules := netnstest.Run(t, w.nodes[0].host.path(""), "nft list table ip slipway")
+	for _, want := range []string{`"swb0fffff"`, "iifname @interfaces1 notrack", "ip saddr { 100.64.0.170, 100.127.255.254 } masquerade"} {
+		if !strings.Contains(rules, want) {
+			t.Errorf("no %q in\n%s", want, rules)
+		}
+	}
+}
+
 func TestPodsBehindWorkers(t *testing.T) {
 	w := newWorld(t, 2)
 	w.addNetwork(red)

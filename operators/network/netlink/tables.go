@@ -110,6 +110,7 @@ func (h *Host) replaceTable(t fabric.Table) error {
 		conn.AddTable(table) // so that there is one to delete
 		conn.DelTable(table)
 		conn.AddTable(table)
+		rules := &compiler{conn: conn, table: table, family: t.Family, sets: map[string]*nftables.Set{}}
 		for _, c := range t.Chains {
 			chain := conn.AddChain(&nftables.Chain{
 				Name: c.Name, Table: table, Type: nftables.ChainType(c.Type), Hooknum: hooks[c.Hook],
@@ -117,7 +118,7 @@ func (h *Host) replaceTable(t fabric.Table) error {
 			})
 			marks := c.Marks()
 			for i, r := range c.Rules {
-				expressions, err := compile(conn, table, t.Family, r)
+				expressions, err := rules.compile(r)
 				if err != nil {
 					return fmt.Errorf("rule %q: %w", r, err)
 				}
