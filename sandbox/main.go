@@ -7,10 +7,14 @@ import (
 	"os/signal"
 	"syscall"
 
+	"github.com/go-logr/logr"
 	"github.com/spf13/cobra"
+	"sigs.k8s.io/controller-runtime/pkg/log"
 )
 
 func main() {
+	// What controller-runtime's client logs is of no use to whoever runs a command.
+	log.SetLogger(logr.Discard())
 	root := &cobra.Command{
 		Use:           "sandbox",
 		Short:         "A real management cluster on one Linux machine",
