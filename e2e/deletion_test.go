@@ -123,7 +123,7 @@ func proveNoLinks(t *testing.T, vni int32) {
 		return
 	}
 	mark := vniMark(vni)
-	for _, arguments := range [][]string{{"ip", "-o", "link"}, {"ls", "/run/netns"}, {"nft", "list", "ruleset"}} {
+	for _, arguments := range [][]string{{"ip", "-o", "link"}, {"ls", "/run/netns"}, {"nft", "list", "table", "ip", "slipway"}} {
 		arguments = append(env.nodeCommand[1:], arguments...)
 		output, err := exec.CommandContext(t.Context(), env.nodeCommand[0], arguments...).CombinedOutput()
 		if err != nil {

@@ -5,7 +5,7 @@ import (
 	"os"
 
 	"github.com/golangci/golangci-lint/v2/pkg/commands"
-	_ "sigs.k8s.io/kube-api-linter/pkg/plugin"
+	_ "sigs.k8s.io/kube-api-linter"
 )
 
 func main() {
