@@ -45,6 +45,8 @@ func startControlPlane(ctx context.Context, t *testing.T, bin string) *controlPl
 		"--service-account-issuer=https://kubernetes.default.svc", "--service-account-key-file="+c.path("apiserver.key"),
 		"--service-account-signing-key-file="+c.path("apiserver.key"), "--authorization-mode=Node,RBAC", "--enable-admission-plugins=NodeRestriction",
 		"--token-auth-file="+c.path("tokens.csv"), "--cert-dir="+c.path("self-signed"))
+	c.awaitReady(ctx)
+	// It does not wait for the API server, but ends.
 	c.run(ctx, "kube-controller-manager", "--kubeconfig="+c.kubeconfig, "--authentication-kubeconfig="+c.kubeconfig, "--authorization-kubeconfig="+c.kubeconfig,
 		"--allocate-node-cidrs", "--cluster-cidr="+podCIDR, "--service-cluster-ip-range="+serviceCIDR, "--use-service-account-credentials",
 		"--root-ca-file="+c.path("ca.crt"), "--service-account-private-key-file="+c.path("apiserver.key"),
@@ -65,7 +67,7 @@ func (c *controlPlane) bootstrapRoles(ctx context.Context) {
 	}
 }
 
-// awaitReady returns when the API server is ready and has made its own objects.
+// awaitReady returns when the API server is ready.
 func (c *controlPlane) awaitReady(ctx context.Context) {
 	c.t.Helper()
 	for tick := time.NewTicker(200 * time.Millisecond); ; {

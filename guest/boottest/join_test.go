@@ -23,20 +23,22 @@ const (
 	version     = "v1.36.3"
 )
 
-// TestJoin is a worker's life: it boots, becomes a Ready node, runs a pod that a Service leads to, and powers off when
-// asked to.
+// TestJoin is a worker's life: it boots, becomes a Ready node, runs a pod that a Service leads to, comes back from a
+// crash, and powers off when asked to.
 func TestJoin(t *testing.T) {
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
-	defer cancel()
+	// Not the test's own context, which ends before the logs of a failure are fetched.
+	ctx, cancel := context.WithTimeout(context.Background(), 9*time.Minute)
+	t.Cleanup(cancel)
 	cache := cacheDir(t)
 	made := build(ctx, t, cache)
 
 	plugNetwork(t)
 	plane := startControlPlane(ctx, t, filepath.Join(cache, "bin"))
-	plane.awaitReady(ctx)
 	plane.bootstrapRoles(ctx)
 
-	g := boot(ctx, t, made, cloudInitDisk(t, plane))
+	state, cidata := stateDisk(t), cloudInitDisk(t, plane)
+	g := boot(ctx, t, made, state, cidata)
+	t.Cleanup(func() { showGuestLogs(t, plane) })
 	plane.kubectl(ctx, "wait", "--for=create", "--timeout=4m", "node/"+machineName)
 	g.note("node registered")
 	plane.kubectl(ctx, "wait", "--for=condition=Ready", "--timeout=4m", "node/"+machineName)
@@ -47,11 +49,12 @@ func TestJoin(t *testing.T) {
 	runPod(ctx, t, plane, g)
 	reportMemory(ctx, t, plane)
 
-	// A crash: the state disk was not unmounted, and everything comes back from it.
-	g.command(ctx, "system_reset")
-	plane.kubectl(ctx, "wait", "--for=jsonpath={.status.containerStatuses[0].restartCount}=1", "--timeout=2m", "pod/probe")
-	plane.kubectl(ctx, "wait", "--for=condition=Ready", "--timeout=2m", "pod/probe")
-	g.note("pod Ready after a reset")
+	// The state disk was not unmounted, and everything comes back from it.
+	g.crash()
+	g = boot(ctx, t, made, state, cidata)
+	plane.kubectl(ctx, "wait", "--for=jsonpath={.status.containerStatuses[0].restartCount}=1", "--timeout=4m", "pod/probe")
+	plane.kubectl(ctx, "wait", "--for=condition=Ready", "--timeout=4m", "pod/probe")
+	g.note("pod Ready after a crash")
 
 	g.command(ctx, "system_powerdown") // the power button, which is what virsh shutdown presses
 	select {
@@ -65,11 +68,28 @@ func TestJoin(t *testing.T) {
 	}
 }
 
+// showGuestLogs prints what can be had of a guest in which the test failed.
+func showGuestLogs(t *testing.T, plane *controlPlane) {
+	if !t.Failed() {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	for _, args := range [][]string{
+		{"get", "events", "--all-namespaces", "--sort-by=.lastTimestamp"}, {"get", "pods", "--all-namespaces", "-o", "yaml"},
+		{"get", "--raw", "/api/v1/nodes/" + machineName + "/proxy/logs/kubelet.log"},
+		{"get", "--raw", "/api/v1/nodes/" + machineName + "/proxy/logs/containerd.log"},
+	} {
+		out, err := plane.try(ctx, args...)
+		t.Logf("kubectl %s: %v\n%s", strings.Join(args, " "), err, out[max(0, len(out)-20000):])
+	}
+}
+
 // runPod runs a web server that is among the preloaded images, and reaches it in every way there is.
 func runPod(ctx context.Context, t *testing.T, plane *controlPlane, g *guest) {
 	t.Helper()
 	plane.kubectl(ctx, "create", "-f", plane.write("pod.yaml", pod))
-	plane.kubectl(ctx, "wait", "--for=condition=Ready", "--timeout=2m", "pod/probe")
+	plane.kubectl(ctx, "wait", "--for=condition=Ready", "--timeout=4m", "pod/probe")
 	g.note("pod Ready")
 	ip := plane.kubectl(ctx, "get", "pod", "probe", "-o", "jsonpath={.status.podIP}")
 	if !strings.HasPrefix(ip, "10.244.") {

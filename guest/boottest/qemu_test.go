@@ -31,21 +31,27 @@ type guest struct {
 	pid     int
 	socket  string // QMP
 	ended   chan error
+	kill    func() error
 
 	mu    sync.Mutex
 	lines []string
 	more  chan struct{} // closed and replaced with every line
 }
 
-// boot starts a guest with a state disk and the cloud-init disk, as KubeVirt would.
-func boot(ctx context.Context, t *testing.T, made image.Result, cidata string) *guest {
+// stateDisk makes a blank one.
+func stateDisk(t *testing.T) string {
 	t.Helper()
-	dir := t.TempDir()
-	state := filepath.Join(dir, "state.img")
-	if err := errors.Join(os.WriteFile(state, nil, 0o600), os.Truncate(state, 10<<30)); err != nil {
+	path := filepath.Join(t.TempDir(), "state.img")
+	if err := errors.Join(os.WriteFile(path, nil, 0o600), os.Truncate(path, 10<<30)); err != nil {
 		t.Fatal(err)
 	}
-	g := &guest{t: t, socket: filepath.Join(dir, "qmp"), ended: make(chan error, 1), more: make(chan struct{})}
+	return path
+}
+
+// boot starts a guest with its state disk and its cloud-init disk, as KubeVirt would.
+func boot(ctx context.Context, t *testing.T, made image.Result, state, cidata string) *guest {
+	t.Helper()
+	g := &guest{t: t, socket: filepath.Join(t.TempDir(), "qmp"), ended: make(chan error, 1), more: make(chan struct{})}
 	disk := func(id, file, options string) []string {
 		return []string{
 			"-drive", fmt.Sprintf("file=%s,if=none,id=%s,format=raw,%s", file, id, options),
@@ -78,8 +84,18 @@ func boot(ctx context.Context, t *testing.T, made image.Result, cidata string) *
 		g.read(console)
 		g.ended <- cmd.Wait()
 	}()
-	t.Cleanup(func() { _ = cmd.Process.Kill() })
+	g.kill = cmd.Process.Kill
+	t.Cleanup(func() { _ = g.kill() })
 	return g
+}
+
+// crash is what a guest sees of a power failure.
+func (g *guest) crash() {
+	g.t.Helper()
+	if err := g.kill(); err != nil {
+		g.t.Fatal(err)
+	}
+	<-g.ended
 }
 
 func (g *guest) read(console io.Reader) {

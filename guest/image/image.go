@@ -52,13 +52,11 @@ type Result struct {
 var programs = map[string]string{
 	"containerd":              "usr/bin",
 	"containerd-shim-runc-v2": "usr/bin",
-	"ctr":                     "usr/bin",
 	"runc":                    "usr/bin",
 	"kubelet":                 "usr/bin",
 	"kube-proxy":              "usr/bin",
 	"bridge":                  "opt/cni/bin",
 	"host-local":              "opt/cni/bin",
-	"loopback":                "opt/cni/bin",
 	"portmap":                 "opt/cni/bin",
 	"ptp":                     "opt/cni/bin",
 }
@@ -99,6 +97,7 @@ func Build(ctx context.Context, o Options) (Result, error) {
 	if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
 		return result, err
 	}
+	o.Log.InfoContext(ctx, "building the guest image", "hash", hash)
 	made := filepath.Join(work, "made")
 	if err := b.make(ctx, made); err != nil {
 		return Result{}, err

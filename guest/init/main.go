@@ -67,8 +67,8 @@ func basics() error {
 }
 
 // start brings the machine up. What does not need each other runs at the same time: containerd needs only the disk, the
-// kubelet the disk, cloud-init data and the network. The kubelet needs containerd too, but not before it has its
-// certificate, and by then containerd is there; should it not be, the kubelet ends and is started again. pods ends
+// kubelet the disk, cloud-init data and the network. A new kubelet needs containerd too, but not before it has asked for
+// its certificate, and by then containerd is there; should it not be, the kubelet ends and is started again. pods ends
 // before runtime does.
 func (m *machine) start(pods, runtime context.Context, stop chan<- os.Signal) {
 	stateMounted := make(chan struct{})

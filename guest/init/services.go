@@ -8,6 +8,8 @@ import (
 	"os"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"slipway.dev/guest/cloudinit"
 	"slipway.dev/guest/contract"
 	"slipway.dev/guest/kernel"
@@ -91,6 +93,10 @@ func (m *machine) runNode(ctx context.Context) {
 		m.report("kubelet: %v", err)
 		return
 	}
+	// A kubelet that has its certificate from an earlier start asks containerd at once, and ends if there is no answer.
+	if exists(contract.KubeletClientCert) && kernel.AwaitFile(ctx, contract.ContainerdSocket) != nil {
+		return
+	}
 	m.background.Go(func() { m.run(ctx, kubelet) })
 	m.report("kubelet started")
 	if err := kernel.AwaitFile(ctx, contract.KubeletClientCert); err != nil {
@@ -98,6 +104,8 @@ func (m *machine) runNode(ctx context.Context) {
 	}
 	m.report("kubelet has its certificate")
 	m.awaitPodNetwork(ctx)
+	// The kubelet does not sync the certificate to disk, and its token may be gone when the guest comes back from a crash.
+	unix.Sync()
 	m.preparePods()
 	m.runKubeProxy(ctx)
 }

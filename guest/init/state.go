@@ -100,9 +100,9 @@ const (
 	blobs       = "io.containerd.content.v1.content/blobs/sha256"
 )
 
-// preloadImages gives containerd the images which the root file system holds, unpacked, without a copy: its databases
-// and the few small blobs that are left (manifests and configurations) are copied, each unpacked layer is linked to
-// where it lies read-only. It runs once in a state disk's life.
+// preloadImages gives containerd the images which the root file system holds, unpacked, without a copy: unpacked layers
+// and the few blobs that are left (manifests and configurations) are linked to where they lie read-only, and only its
+// databases are copied. It runs once in a state disk's life.
 func preloadImages(from, to string) error {
 	if _, err := os.Stat(filepath.Join(to, metadataDB)); !errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -110,35 +110,55 @@ func preloadImages(from, to string) error {
 	if _, err := os.Stat(from); errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
-	if err := os.MkdirAll(filepath.Join(to, snapshots), 0o700); err != nil {
-		return err
-	}
-	layers, err := os.ReadDir(filepath.Join(from, snapshots))
-	if err != nil {
-		return err
-	}
-	for _, l := range layers {
-		if err := os.Symlink(filepath.Join(from, snapshots, l.Name()), filepath.Join(to, snapshots, l.Name())); err != nil {
+	for _, dir := range []string{snapshots, blobs} {
+		if err := linkEntries(filepath.Join(from, dir), filepath.Join(to, dir)); err != nil {
 			return err
 		}
 	}
-	if err := os.CopyFS(filepath.Join(to, blobs), os.DirFS(filepath.Join(from, blobs))); err != nil {
-		return err
-	}
-	// The metadata comes last: it marks all this as done.
+	// The metadata comes last: it marks all this as done, and with it the links too are safe from a crash.
 	for _, db := range []string{snapshotsDB, metadataDB} {
 		content, err := os.ReadFile(filepath.Join(from, db))
 		if err != nil {
 			return err
 		}
-		if err := os.MkdirAll(filepath.Dir(filepath.Join(to, db)), 0o700); err != nil {
-			return err
-		}
-		if err := os.WriteFile(filepath.Join(to, db), content, 0o600); err != nil {
+		if err := writeDurably(filepath.Join(to, db), content); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func linkEntries(from, to string) error {
+	if err := os.MkdirAll(to, 0o700); err != nil {
+		return err
+	}
+	entries, err := os.ReadDir(from)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		// A link is there already if the guest crashed here before.
+		if err := os.Symlink(filepath.Join(from, e.Name()), filepath.Join(to, e.Name())); err != nil && !errors.Is(err, fs.ErrExist) {
+			return err
+		}
+	}
+	return nil
+}
+
+// writeDurably makes a file that is there either whole or not at all, whenever the guest crashes.
+func writeDurably(path string, content []byte) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return err
+	}
+	file, err := os.OpenFile(path+".new", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = file.Write(content)
+	if err := errors.Join(err, file.Sync(), file.Close()); err != nil {
+		return err
+	}
+	return os.Rename(path+".new", path)
 }
 
 // loadModules loads the modules of one of the lists that the image build has made.
