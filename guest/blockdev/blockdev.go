@@ -95,7 +95,8 @@ const (
 // Inspect reads the beginning of a disk. Every signature that blkid(8) knows lies in its first 68 KiB.
 func Inspect(disk io.ReaderAt) (Content, error) {
 	head := make([]byte, 68<<10)
-	if n, err := disk.ReadAt(head, 0); err != nil && !(errors.Is(err, io.EOF) && n > 2048) {
+	n, err := disk.ReadAt(head, 0)
+	if small := errors.Is(err, io.EOF) && n > 2048; err != nil && !small {
 		return Foreign, fmt.Errorf("read disk header: %w", err)
 	}
 	switch {

@@ -95,7 +95,9 @@ func (g *guest) crash() {
 	if err := g.kill(); err != nil {
 		g.t.Fatal(err)
 	}
-	<-g.ended
+	if err := <-g.ended; err == nil {
+		g.t.Error("QEMU had ended by itself")
+	}
 }
 
 func (g *guest) read(console io.Reader) {

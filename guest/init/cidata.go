@@ -83,7 +83,7 @@ func readCloudInit(ctx context.Context) (map[string][]byte, error) {
 	if err := unix.Mount(device, dir, fstype, unix.MS_RDONLY|noExec, ""); err != nil {
 		return nil, fmt.Errorf("mount %s: %w", device, err)
 	}
-	defer unix.Unmount(dir, 0)
+	defer func() { _ = unix.Unmount(dir, 0) }()
 
 	files := map[string][]byte{}
 	for _, name := range []string{"user-data", "meta-data", "network-config"} {
