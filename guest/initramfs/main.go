@@ -80,13 +80,10 @@ func mountRoot() error {
 	if err := os.MkdirAll(newRoot, 0o755); err != nil {
 		return err
 	}
-	var err error
-	for _, fstype := range []string{"erofs", "squashfs"} {
-		if err = unix.Mount(device, newRoot, fstype, unix.MS_RDONLY|unix.MS_NOATIME, ""); err == nil {
-			return nil
-		}
+	if err := unix.Mount(device, newRoot, "erofs", unix.MS_RDONLY|unix.MS_NOATIME, ""); err != nil {
+		return fmt.Errorf("mount %s: %w", device, err)
 	}
-	return fmt.Errorf("mount %s: %w", device, err)
+	return nil
 }
 
 // switchRoot frees what the initramfs holds, makes newRoot the root and becomes its init.
