@@ -32,8 +32,9 @@ type Rootfs struct {
 	path string
 }
 
-// nftTree is what kube-proxy needs besides itself.
-var nftTree = Rootfs{Name: "nft", Suite: "trixie", Variant: "extract", Packages: []string{"nftables"}}
+// nftTree is what kube-proxy needs besides itself: nft, and the names of protocols. Without /etc/protocols nft lists
+// "6" where kube-proxy wrote "tcp", and a second full synchronisation takes every Service for a leftover.
+var nftTree = Rootfs{Name: "nft", Suite: "trixie", Variant: "extract", Packages: []string{"nftables", "netbase"}}
 
 // virtualMachineTree runs libvirt and qemu for KubeVirt, which wants newer ones than bookworm has.
 var virtualMachineTree = Rootfs{
