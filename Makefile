@@ -75,7 +75,7 @@ e2e: $(SANDBOX) ## the user stories, each against the real thing
 	$(SANDBOX) up --name e2e --data-dir build/e2e
 	$(SANDBOX) deploy --name e2e
 	while read -r variable; do export "$$variable"; done < <($(SANDBOX) e2e-environment --name e2e)
-	go test -count=1 -timeout 45m $(if $(RUN),-run '$(RUN)') ./e2e/...
+	go test -v -count=1 -timeout 45m $(if $(RUN),-run '$(RUN)') ./e2e/...
 
 ## Development ---------------------------------------------------------------
 

@@ -13,11 +13,13 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/go-logr/logr"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/tools/clientcmd"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	slipway "slipway.dev/api/v1alpha1"
 )
@@ -32,6 +34,7 @@ type figure struct {
 func main() {
 	rounds := flag.Int("rounds", 5, "tenants to create and delete")
 	flag.Parse()
+	log.SetLogger(logr.Discard()) // the table is all that is wanted
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if err := run(ctx, *rounds); err != nil {

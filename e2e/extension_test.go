@@ -76,8 +76,8 @@ func testAggregatedAPI(t *testing.T, te *tenant) {
 	if err := te.client.Create(t.Context(), flunder); err != nil && !apierrors.IsAlreadyExists(err) {
 		t.Fatalf("create through the aggregated API: %v", err)
 	}
-	output, err := te.kubectl(t, "get", "flunders.wardle.example.com", "-n", "default", "-o", "name")
-	if err != nil || output != "flunder.wardle.example.com/one" {
+	output, err := te.kubectl(t, "get", "--raw", "/apis/wardle.example.com/v1alpha1/namespaces/default/flunders/one")
+	if err != nil || !strings.Contains(output, `"kind":"Flunder"`) {
 		t.Fatalf("read through the aggregated API: %q, %v", output, err)
 	}
 }

@@ -131,7 +131,7 @@ func (te *tenant) connect(t *testing.T) {
 
 // kubectlCommand is kubectl against the tenant.
 func (te *tenant) kubectlCommand(ctx context.Context, arguments ...string) *exec.Cmd {
-	return exec.CommandContext(ctx, env.kubectl, append([]string{"--kubeconfig", te.kubeconfig}, arguments...)...)
+	return exec.CommandContext(ctx, env.kubectl, append([]string{"--kubeconfig", te.kubeconfig, "--cache-dir", te.kubeconfig + ".cache"}, arguments...)...)
 }
 
 // kubectl runs kubectl against the tenant and gives what it prints, trimmed.

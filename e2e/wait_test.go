@@ -19,7 +19,7 @@ import (
 )
 
 // story bounds one wait. A wait that takes this long has failed.
-const story = 4 * time.Minute
+const story = 6 * time.Minute
 
 // listWatch lists and watches the kind of list with the options.
 func listWatch(c client.WithWatch, list client.ObjectList, options ...client.ListOption) *cache.ListWatch {

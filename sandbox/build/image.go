@@ -78,7 +78,7 @@ func (s Spec) hash() (string, error) {
 
 // write makes the image in the OCI layout dir.
 func (b *Builder) write(spec Spec, dir string) error {
-	base, files := v1.Image(mutate.ConfigMediaType(mutate.MediaType(empty.Image, types.OCIManifestSchema1), types.OCIConfigJSON)), spec.Files
+	base, files := mutate.ConfigMediaType(mutate.MediaType(empty.Image, types.OCIManifestSchema1), types.OCIConfigJSON), spec.Files
 	if spec.Base == nil {
 		for _, file := range spec.Files {
 			if file.Source != "" && file.Mode == 0 {

@@ -12,7 +12,6 @@ import (
 	"strings"
 	"time"
 
-	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/empty"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/types"
@@ -71,7 +70,7 @@ func (b *Builder) debian(ctx context.Context, tree Rootfs) (*Rootfs, error) {
 	tree.path = filepath.Join(b.Cache, "images", "debian-"+tree.Name+"-"+hex.EncodeToString(sum[:])[:hashLength])
 	fresh, err := once(tree.path, func(tmp string) error { return tree.bootstrap(ctx, tmp) })
 	if err != nil {
-		return nil, fmt.Errorf("Debian tree %s: %w", tree.Name, err)
+		return nil, fmt.Errorf("tree of Debian packages %s: %w", tree.Name, err)
 	}
 	b.report("debian", tree.Name, fresh, start, tree.path)
 	return &tree, nil
@@ -96,7 +95,7 @@ func (t Rootfs) bootstrap(ctx context.Context, dir string) error {
 	if err != nil {
 		return err
 	}
-	base := v1.Image(mutate.ConfigMediaType(mutate.MediaType(empty.Image, types.OCIManifestSchema1), types.OCIConfigJSON))
+	base := mutate.ConfigMediaType(mutate.MediaType(empty.Image, types.OCIManifestSchema1), types.OCIConfigJSON)
 	image, err := mutate.AppendLayers(base, layer)
 	if err != nil {
 		return err

@@ -25,7 +25,7 @@ func Down(ctx context.Context, o Options, keepData bool) error {
 	if err != nil {
 		return err
 	}
-	defer entry.Close() //nolint:errcheck // ending the process closes it too
+	defer entry.Close()
 	recorded, err := entry.Load()
 	if err != nil {
 		return err

@@ -27,7 +27,7 @@ func debris(t *testing.T, o Options) (recorded, unrecorded *exec.Cmd) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer entry.Close() //nolint:errcheck // ending the process closes it too
+	defer entry.Close()
 	for _, name := range p.Namespaces() {
 		if err := netns.Create(name); err != nil {
 			t.Fatal(err)

@@ -33,7 +33,7 @@ func Up(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
-	defer s.entry.Close() //nolint:errcheck // ending the process closes it too
+	defer s.entry.Close()
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	images, err := s.prepare(ctx)
@@ -150,7 +150,7 @@ func (s *sandbox) startForwarder(cancel context.CancelCauseFunc) error {
 	if err != nil {
 		return err
 	}
-	defer reader.Close() //nolint:errcheck // only read
+	defer reader.Close()
 	l, err := launch.Background(forwarder, s.log(forwarder), []*os.File{writer},
 		ForwardCommand, "--name", s.Name, "--address-to", "3")
 	_ = writer.Close()

@@ -119,14 +119,14 @@ func (f *Forwarder) serveTCP(ctx context.Context, l listener) {
 }
 
 func (f *Forwarder) connect(ctx context.Context, client net.Conn, to netip.AddrPort) {
-	defer client.Close() //nolint:errcheck // both directions have ended
+	defer client.Close()
 	server, err := f.dial(ctx, "tcp4", to)
 	if err != nil {
 		// The client sees a reset, as it would from a host without that service.
 		_ = client.(*net.TCPConn).SetLinger(0)
 		return
 	}
-	defer server.Close() //nolint:errcheck // both directions have ended
+	defer server.Close()
 	done := make(chan struct{}, 2)
 	go pipe(server, client, done)
 	go pipe(client, server, done)
@@ -170,7 +170,7 @@ func (f *Forwarder) ask(ctx context.Context, l listener, client netip.AddrPort, 
 	if err != nil {
 		return
 	}
-	defer server.Close() //nolint:errcheck // nothing is buffered
+	defer server.Close()
 	_ = server.SetDeadline(time.Now().Add(answerTimeout))
 	if _, err := server.Write(query); err != nil {
 		return

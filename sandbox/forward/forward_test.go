@@ -88,7 +88,7 @@ func TestForward(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer foreign.Close() //nolint:errcheck // a test's listener
+	defer foreign.Close()
 	f, err := Listen(p.HubNamespace(), []netip.Addr{taken, free}, targets)
 	if err != nil {
 		t.Fatal(err)

@@ -65,7 +65,7 @@ func start(cmd *exec.Cmd, name, log string) (Launched, error) {
 	if err != nil {
 		return Launched{}, err
 	}
-	defer file.Close() //nolint:errcheck // the process holds its own descriptor
+	defer file.Close()
 	cmd.Stdout, cmd.Stderr = file, file
 	if err := cmd.Start(); err != nil {
 		return Launched{}, fmt.Errorf("starting %s: %w", name, err)

@@ -69,7 +69,7 @@ func Do(name string, f func() error) error {
 		if err != nil {
 			return fmt.Errorf("opening network namespace %s: %w", name, err)
 		}
-		defer target.Close() //nolint:errcheck // a read-only descriptor
+		defer target.Close()
 		if err := netns.Set(target); err != nil {
 			return fmt.Errorf("entering network namespace %s: %w", name, err)
 		}
@@ -89,7 +89,7 @@ func onOwnThread(f func(original netns.NsHandle) error) error {
 			result <- err
 			return
 		}
-		defer original.Close() //nolint:errcheck // a read-only descriptor
+		defer original.Close()
 		err = f(original)
 		if restore := netns.Set(original); restore == nil {
 			runtime.UnlockOSThread()

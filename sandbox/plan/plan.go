@@ -27,10 +27,10 @@ const (
 	Zone = "slipway.test"
 	// TSIGKeyName names the key that zone transfers and updates need.
 	TSIGKeyName = "slipway-external-dns"
-	// FirstNodePort and LastNodePort bound the NodePort range; each port is
-	// forwarded from the loopback address.
+	// FirstNodePort begins the NodePort range; each of its ports is forwarded from the loopback address.
 	FirstNodePort = 30000
-	LastNodePort  = 30127
+	// LastNodePort ends it.
+	LastNodePort = 30127
 	// MaxNodes is what the node subnet and the pod subnets leave room for.
 	MaxNodes = 64
 

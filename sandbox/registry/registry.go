@@ -70,7 +70,7 @@ func ask(ctx context.Context, r build.Registry) error {
 	if err != nil {
 		return err
 	}
-	defer response.Body.Close() //nolint:errcheck // not read
+	defer response.Body.Close()
 	if response.StatusCode != http.StatusOK {
 		return fmt.Errorf("it answers %s", response.Status)
 	}

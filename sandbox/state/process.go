@@ -42,7 +42,7 @@ func (p Process) Kill(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("opening process %d: %w", p.PID, err)
 	}
-	defer unix.Close(fd) //nolint:errcheck // a descriptor without data
+	defer unix.Close(fd)
 	// The descriptor holds the number, so the check cannot be outrun.
 	if !p.Alive() {
 		return nil

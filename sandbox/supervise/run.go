@@ -87,7 +87,7 @@ func (c *children) start(s Spec, service Service) (<-chan int, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer log.Close() //nolint:errcheck // the child holds its own descriptor
+	defer log.Close()
 	// The lock keeps reap from collecting the process before it is known.
 	c.mu.Lock()
 	defer c.mu.Unlock()

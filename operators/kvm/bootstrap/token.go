@@ -61,8 +61,10 @@ func random(length int) (string, error) {
 // Bearer is the token as it is sent.
 func (t Token) Bearer() string { return t.ID + "." + t.Secret }
 
-// String and GoString keep the secret out of logs and messages.
-func (t Token) String() string   { return t.ID + ".<secret>" }
+// String keeps the secret out of logs and messages.
+func (t Token) String() string { return t.ID + ".<secret>" }
+
+// GoString does the same for %#v.
 func (t Token) GoString() string { return t.String() }
 
 var tokenPattern = regexp.MustCompile(bootstrapapi.BootstrapTokenPattern)

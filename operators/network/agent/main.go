@@ -60,7 +60,7 @@ func run() error {
 	if err != nil {
 		return err
 	}
-	defer host.Close() //nolint:errcheck // the process ends
+	defer host.Close()
 	scheme := runtime.NewScheme()
 	if err := errors.Join(v1alpha1.AddToScheme(scheme), corev1.AddToScheme(scheme)); err != nil {
 		return err

@@ -90,8 +90,8 @@ func status(args *skel.CmdArgs) error {
 // arguments are those that Kubernetes runtimes pass in CNI_ARGS.
 type arguments struct {
 	types.CommonArgs
-	K8S_POD_NAMESPACE types.UnmarshallableString //nolint:revive,staticcheck // the name is the key
-	K8S_POD_NAME      types.UnmarshallableString //nolint:revive,staticcheck // the name is the key
+	K8S_POD_NAMESPACE types.UnmarshallableString //nolint:revive // the name is the key
+	K8S_POD_NAME      types.UnmarshallableString //nolint:revive // the name is the key
 	MAC               types.UnmarshallableString
 }
 

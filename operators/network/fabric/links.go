@@ -89,7 +89,7 @@ func addPort(s *State, n network, p port) {
 	ns := GatewayNamespace(n.vni)
 	for _, a := range p.local {
 		s.Links = append(s.Links, Link{
-			Name: a.Link, Kind: KindVeth, Alias: a.Alias.String(), MTU: n.mtu, Up: true, Master: bridgeName(n.vni),
+			Name: a.Link, Kind: KindVeth, Alias: a.String(), MTU: n.mtu, Up: true, Master: bridgeName(n.vni),
 		})
 		s.Sysctls = append(s.Sysctls, Sysctl{Key: "ipv6/conf/" + a.Link + "/disable_ipv6", Value: "1"})
 		s.Tables = append(s.Tables, portTable(a, p))

@@ -71,7 +71,7 @@ func (w *writer) handle(namespace string) (*netlink.Handle, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer ns.Close() //nolint:errcheck // nothing was written to it
+	defer ns.Close()
 	handle, err := netlink.NewHandleAt(ns, unix.NETLINK_ROUTE)
 	if err != nil {
 		return nil, fmt.Errorf("open netlink: %w", err)

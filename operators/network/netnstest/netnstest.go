@@ -75,7 +75,7 @@ func Do(path string, f func() error) error {
 	if err != nil {
 		return err
 	}
-	defer ns.Close() //nolint:errcheck // nothing was written to it
+	defer ns.Close()
 	result := make(chan error, 1)
 	go func() {
 		runtime.LockOSThread() // the thread ends with the goroutine
@@ -108,7 +108,7 @@ func Connect(t testing.TB, from, link, to, peer string, address netip.Prefix) {
 	t.Helper()
 	ns, err := netns.GetFromPath(to)
 	must(t, err)
-	defer ns.Close() //nolint:errcheck // nothing was written to it
+	defer ns.Close()
 	must(t, Do(from, func() error {
 		return netlink.LinkAdd(&netlink.Veth{
 			LinkAttrs: netlink.LinkAttrs{Name: link, MTU: 1500}, PeerName: peer, PeerNamespace: netlink.NsFd(ns),
@@ -151,7 +151,7 @@ func ask(path, address string) (string, error) {
 		if err != nil {
 			return err
 		}
-		defer conn.Close() //nolint:errcheck // read-only
+		defer conn.Close()
 		answer, err = io.ReadAll(conn)
 		return err
 	})

@@ -22,9 +22,9 @@ import (
 
 // The user's Secret is that of Cluster API, so that tools which know it find it.
 const (
-	clusterAPISecretType   corev1.SecretType = "cluster.x-k8s.io/secret"
-	clusterAPIClusterLabel                   = "cluster.x-k8s.io/cluster-name"
-	clusterAPIKey                            = "value"
+	clusterAPISecretType   = corev1.SecretType("cluster.x-k8s.io/secret")
+	clusterAPIClusterLabel = "cluster.x-k8s.io/cluster-name"
+	clusterAPIKey          = "value"
 )
 
 // planKubeconfigs adds a kubeconfig for everybody who talks to the API server.

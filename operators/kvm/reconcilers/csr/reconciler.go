@@ -86,7 +86,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request tenant.Request) (rec
 	}
 	address, err := netip.ParseAddr(machine.Status.IPAddress)
 	if err != nil {
-		return reconcile.Result{}, fmt.Errorf("Machine %s has no address yet: %w", name, err)
+		return reconcile.Result{}, fmt.Errorf("address of Machine %s: %w", name, err)
 	}
 	if err := approval.Decide(&csr.Spec, approval.Machine{Name: name, IPAddress: address}); err != nil {
 		r.Events.Eventf(machine, nil, corev1.EventTypeWarning, "ServingCertificateNotApproved", "Approve", "Left %s pending: %v", csr.Name, err)

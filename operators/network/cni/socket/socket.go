@@ -64,7 +64,7 @@ func Call(path string, request Request) (Reply, error) {
 	if err != nil {
 		return Reply{}, fmt.Errorf("%w: %w", ErrNoAgent, err)
 	}
-	defer conn.Close() //nolint:errcheck // the reply has been read
+	defer conn.Close()
 	if err := conn.SetDeadline(time.Now().Add(Timeout)); err != nil {
 		return Reply{}, err
 	}
@@ -113,7 +113,7 @@ func Serve(ctx context.Context, path string, handle Handler) error {
 }
 
 func answer(ctx context.Context, conn net.Conn, handle Handler) {
-	defer conn.Close() //nolint:errcheck // whoever called has the reply, or is gone
+	defer conn.Close()
 	ctx, cancel := context.WithTimeout(ctx, Timeout)
 	defer cancel()
 	var request Request

@@ -23,8 +23,8 @@ import (
 )
 
 const (
-	fieldOwner client.FieldOwner = "network-operator"
-	finalizer                    = "slipway.dev/network-operator"
+	fieldOwner = client.FieldOwner("network-operator")
+	finalizer  = "slipway.dev/network-operator"
 )
 
 // Reconciler brings networks up and down.
