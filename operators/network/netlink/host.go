@@ -136,7 +136,7 @@ func (h *Host) inside(name string, f func() error) error {
 	if err != nil {
 		return err
 	}
-	defer ns.Close() //nolint:errcheck // nothing was written to it
+	defer ns.Close()
 	result := make(chan error, 1)
 	go func() {
 		runtime.LockOSThread() // never unlocked, as above

@@ -102,7 +102,7 @@ func (h *Host) observeGateway(state *fabric.State, name string) error {
 	if err != nil {
 		return err
 	}
-	defer ns.Close() //nolint:errcheck // nothing was written to it
+	defer ns.Close()
 	handle, err := netlink.NewHandleAt(ns, unix.NETLINK_ROUTE)
 	if err != nil {
 		return fmt.Errorf("open netlink: %w", err)

@@ -41,7 +41,7 @@ func (h *Host) Plug(n NIC) error {
 	if err != nil {
 		return err
 	}
-	defer pod.Close() //nolint:errcheck // nothing was written to it
+	defer pod.Close()
 	handle, err := netlink.NewHandleAt(h.node, unix.NETLINK_ROUTE)
 	if err != nil {
 		return fmt.Errorf("open netlink: %w", err)
