@@ -60,6 +60,7 @@ unit: ## pure code, reconcilers against a real API server, networking in namespa
 .PHONY: lint
 lint: build/tools/golangci-lint ## the linters, with the layer rules
 	build/tools/golangci-lint run $(MODULES:%=./%/...)
+	$(CACHE)/bin/helm dependency build charts/slipway
 	for chart in $(CHARTS) charts/slipway; do $(CACHE)/bin/helm lint --quiet $$chart; done
 
 .PHONY: verify
