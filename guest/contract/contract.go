@@ -15,8 +15,9 @@ const (
 
 // tuning keeps the kernel from spending boot time on what a virtual machine does not need. Timings under emulation are
 // jittery enough to mark the TSC unstable and fall back to a slower clock; five page-table levels are walked in software
-// there; and huge pages that nobody asked for have to be cleared.
-const tuning = "no5lvl transparent_hugepage=madvise tsc=reliable no_timer_check random.trust_cpu=on cryptomgr.notests rcupdate.rcu_expedited=1 audit=0"
+// there; and huge pages that nobody asked for have to be cleared. The tick is periodic: under emulation on a busy host a
+// one-shot timer interrupt is lost now and then, and a processor that waits for it waits for ever.
+const tuning = "nohz=off highres=off no5lvl transparent_hugepage=madvise tsc=reliable no_timer_check random.trust_cpu=on cryptomgr.notests rcupdate.rcu_expedited=1 audit=0"
 
 // EmulationKernelArgs may follow KernelArgs where guests are emulated: the processor's flaws which the kernel works around
 // do not exist there, and the work-arounds take a tenth of the time that a guest needs to become Ready.
