@@ -27,8 +27,12 @@ var certificateKeys = []string{corev1.TLSCertKey, corev1.TLSPrivateKeyKey, "ca.c
 
 // Digest replaces a Secret's data by its hash and its certificate's expiry, so
 // that the operator holds no tenant's keys in memory. A Secret that lacks keys
-// which the tenant's control plane reads gets no hash.
+// which the tenant's control plane reads gets no hash. A digest stays as it is:
+// the cache may transform an object that it has transformed before.
 func Digest(secret *corev1.Secret) *corev1.Secret {
+	if len(secret.Data) == 0 && secret.Annotations[annotationHash] != "" {
+		return secret
+	}
 	digested := &corev1.Secret{ObjectMeta: secret.ObjectMeta, Type: secret.Type}
 	digested.ManagedFields = nil
 	digested.Annotations = map[string]string{}

@@ -5,7 +5,11 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/util/keyutil"
+
+	"slipway.dev/api/v1alpha1"
 )
 
 func TestServiceAccountSecret(t *testing.T) {
@@ -58,5 +62,20 @@ func TestHashKeepsKeysAndValuesApart(t *testing.T) {
 	other := hash(map[string][]byte{"ab": []byte("c"), "d": nil})
 	if one == other {
 		t.Error("different data, same hash")
+	}
+}
+
+// The cache's first list passes objects through the transformation twice.
+func TestDigestOfDigest(t *testing.T) {
+	secret := &corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{Name: v1alpha1.SecretServiceAccount},
+		Data:       map[string][]byte{serviceAccountPrivateKey: []byte("private"), serviceAccountPublicKey: []byte("public")},
+	}
+	once := Digest(secret)
+	if once.Annotations[annotationHash] == "" {
+		t.Fatal("a complete Secret has no hash")
+	}
+	if diff := cmp.Diff(once, Digest(once)); diff != "" {
+		t.Errorf("a digest changes (-once +twice):\n%s", diff)
 	}
 }
