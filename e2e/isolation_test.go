@@ -5,14 +5,15 @@ import (
 	"fmt"
 	"net"
 	"os/exec"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/wait"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	slipway "slipway.dev/api/v1alpha1"
@@ -131,7 +132,7 @@ func testTargetsAlive(t *testing.T, targets []target) {
 		t.Skip("E2E_NODE_COMMAND is not set: this cluster gives no shell on its nodes")
 	}
 	for _, target := range targets {
-		arguments := append(env.nodeCommand[1:], filepath.Join(cacheDir(), "bin", "agnhost"), "connect", "--timeout=5s", target.String())
+		arguments := append(env.nodeCommand[1:], "agnhost", "connect", "--timeout=5s", target.String())
 		if output, err := exec.CommandContext(t.Context(), env.nodeCommand[0], arguments...).CombinedOutput(); err != nil {
 			t.Errorf("%s at %s does not answer on the management node: %v\n%s", target.name, target, err, output)
 		}
@@ -173,8 +174,17 @@ func testProxyBridge(t *testing.T, te *tenant, targets []target) {
 				t.Fatal(err)
 			}
 		}
-		output, err := te.kubectl(t, "get", "--raw", fmt.Sprintf("/api/v1/namespaces/default/services/https:%s:x/proxy/", name), "--request-timeout=8s")
-		if reached(output, err) {
+		// The API server learns of endpoints through a watch of its own, which nothing shows.
+		var output string
+		var err error
+		path := fmt.Sprintf("/api/v1/namespaces/default/services/https:%s:x/proxy/", name)
+		known := wait.PollUntilContextTimeout(t.Context(), time.Second, time.Minute, true, func(context.Context) (bool, error) {
+			output, err = te.kubectl(t, "get", "--raw", path, "--request-timeout=8s")
+			return err == nil || !strings.Contains(err.Error(), "no endpoints available"), nil
+		})
+		if known != nil {
+			t.Errorf("the API server never tried to reach %s: %v", target.name, err)
+		} else if reached(output, err) {
 			t.Errorf("the API server proxied to %s at %s: %q, %v", target.name, target, output, err)
 		}
 		if err := te.client.Delete(t.Context(), service); err != nil {
