@@ -2,18 +2,14 @@ package e2e
 
 import (
 	"context"
-	"fmt"
 	"net"
 	"os/exec"
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/util/wait"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	slipway "slipway.dev/api/v1alpha1"
@@ -146,51 +142,38 @@ func (te *tenant) connectFrom(t *testing.T, pod *corev1.Pod, to target) error {
 	return err
 }
 
-// testProxyBridge: the administrator of a tenant points Endpoints at foreign
+// testProxyBridge: the administrator of a tenant makes Nodes with foreign
 // addresses and asks the API server, which also has a NIC on the management
-// side, to proxy there.
+// side, to proxy to their kubelets.
 func testProxyBridge(t *testing.T, te *tenant, targets []target) {
+	nodes := &corev1.NodeList{}
+	if err := te.client.List(t.Context(), nodes); err != nil {
+		t.Fatal(err)
+	}
+	if output, err := te.proxyToNode(t, nodes.Items[0].Name); err != nil || output != "ok" {
+		t.Fatalf("the API server proxies to the tenant's own node: %q, %v", output, err)
+	}
 	for i, target := range targets {
-		name := "bridge-" + strconv.Itoa(i)
-		service := &corev1.Service{
-			ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: name},
-			Spec:       corev1.ServiceSpec{ClusterIP: corev1.ClusterIPNone, Ports: []corev1.ServicePort{{Name: "x", Port: int32(target.port)}}},
+		node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "bridge-" + strconv.Itoa(i)}}
+		node.Status.Addresses = []corev1.NodeAddress{{Type: corev1.NodeInternalIP, Address: target.host}}
+		node.Status.DaemonEndpoints.KubeletEndpoint.Port = int32(target.port)
+		if err := te.client.Create(t.Context(), node); err != nil {
+			t.Fatal(err)
 		}
-		slice := &discoveryv1.EndpointSlice{
-			ObjectMeta:  metav1.ObjectMeta{Namespace: "default", Name: name, Labels: map[string]string{discoveryv1.LabelServiceName: name}},
-			AddressType: discoveryv1.AddressTypeIPv4,
-			Endpoints:   []discoveryv1.Endpoint{{Addresses: []string{target.host}}},
-			Ports:       []discoveryv1.EndpointPort{{Name: new("x"), Port: new(int32(target.port))}},
-		}
-		endpoints := &corev1.Endpoints{ //nolint:staticcheck // the API server's proxy reads Endpoints where slices are missing
-			ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: name},
-			Subsets: []corev1.EndpointSubset{{ //nolint:staticcheck // as above
-				Addresses: []corev1.EndpointAddress{{IP: target.host}},
-				Ports:     []corev1.EndpointPort{{Name: "x", Port: int32(target.port)}},
-			}},
-		}
-		for _, object := range []client.Object{service, slice, endpoints} {
-			if err := client.IgnoreAlreadyExists(te.client.Create(t.Context(), object)); err != nil {
-				t.Fatal(err)
-			}
-		}
-		// The API server learns of endpoints through a watch of its own, which nothing shows.
-		var output string
-		var err error
-		path := fmt.Sprintf("/api/v1/namespaces/default/services/https:%s:x/proxy/", name)
-		known := wait.PollUntilContextTimeout(t.Context(), time.Second, time.Minute, true, func(context.Context) (bool, error) {
-			output, err = te.kubectl(t, "get", "--raw", path, "--request-timeout=8s")
-			return err == nil || !strings.Contains(err.Error(), "no endpoints available"), nil
-		})
-		if known != nil {
-			t.Errorf("the API server never tried to reach %s: %v", target.name, err)
-		} else if reached(output, err) {
+		output, err := te.proxyToNode(t, node.Name)
+		if reached(output, err) {
 			t.Errorf("the API server proxied to %s at %s: %q, %v", target.name, target, output, err)
 		}
-		if err := te.client.Delete(t.Context(), service); err != nil {
+		if err := te.client.Delete(t.Context(), node); err != nil {
 			t.Fatal(err)
 		}
 	}
+}
+
+// proxyToNode asks the API server to ask a node's kubelet how it is.
+func (te *tenant) proxyToNode(t *testing.T, name string) (string, error) {
+	t.Helper()
+	return te.kubectl(t, "get", "--raw", "/api/v1/nodes/"+name+"/proxy/healthz", "--request-timeout=8s")
 }
 
 // reached tells an answer of the target, also a refusal by it, from no connection at all.
