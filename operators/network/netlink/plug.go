@@ -99,7 +99,7 @@ func (h *Host) Configure(n NIC, side PodSide) error {
 	if err != nil {
 		return err
 	}
-	defer pod.Close() //nolint:errcheck // nothing was written to it
+	defer pod.Close()
 	handle, err := netlink.NewHandleAt(pod, unix.NETLINK_ROUTE)
 	if err != nil {
 		return fmt.Errorf("open netlink: %w", err)

@@ -31,7 +31,7 @@ func (h *Host) withRules(namespace string, f func(*nftables.Conn) error) error {
 	if err != nil {
 		return err
 	}
-	defer ns.Close() //nolint:errcheck // nothing was written to it
+	defer ns.Close()
 	conn, err := nftables.New(nftables.WithNetNSFd(int(ns)), nftables.AsLasting())
 	if err != nil {
 		return fmt.Errorf("open nftables: %w", err)
