@@ -45,20 +45,20 @@ func RBAC() []runtime.ApplyConfiguration {
 func kvmOperatorClusterRole() *rbacv1ac.ClusterRoleApplyConfiguration {
 	return rbacv1ac.ClusterRole(KVMOperatorUser).WithRules(
 		rule("").WithResources("nodes").WithVerbs("get", "list", "watch", "patch", "delete"),
-		rule("").WithResources("pods").WithVerbs("get", "list", "watch", "delete"),
+		rule("").WithResources("pods").WithVerbs("get", "list", "watch"),
 		rule("").WithResources("pods/eviction").WithVerbs("create"),
-		rule("apps").WithResources("daemonsets").WithVerbs("get", "list", "watch"),
 		rule(certificatesGroup).WithResources("certificatesigningrequests").WithVerbs("get", "list", "watch"),
-		rule(certificatesGroup).WithResources("certificatesigningrequests/approval").WithVerbs("update", "patch"),
+		rule(certificatesGroup).WithResources("certificatesigningrequests/approval").WithVerbs("update"),
 		rule(certificatesGroup).WithResources("signers").WithResourceNames(kubeletServingSigner).WithVerbs("approve"),
 	)
 }
 
 // kvmOperatorRole: bootstrap tokens are Secrets in kube-system. RBAC cannot
-// tell them from other Secrets there by name, as their names are random.
+// tell them from other Secrets there by name, as their names are random; so
+// they are written and deleted, and never read.
 func kvmOperatorRole() *rbacv1ac.RoleApplyConfiguration {
 	return rbacv1ac.Role(KVMOperatorUser, systemNamespace).WithRules(
-		rule("").WithResources("secrets").WithVerbs("get", "list", "watch", "create", "update", "patch", "delete"),
+		rule("").WithResources("secrets").WithVerbs("create", "patch", "delete"),
 	)
 }
 
