@@ -19,7 +19,7 @@ const (
 // one-shot timer interrupt is lost now and then, and a processor that waits for it waits for ever.
 const tuning = "nohz=off highres=off no5lvl transparent_hugepage=madvise tsc=reliable no_timer_check random.trust_cpu=on cryptomgr.notests rcupdate.rcu_expedited=1 audit=0"
 
-// EmulationKernelArgs may follow KernelArgs where guests are emulated: the processor's flaws which the kernel works around
+// EmulationKernelArgs shall follow KernelArgs where guests are emulated: the processor's flaws which the kernel works around
 // do not exist there, and the work-arounds take a tenth of the time that a guest needs to become Ready.
 const EmulationKernelArgs = "mitigations=off"
 

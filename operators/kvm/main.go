@@ -51,6 +51,7 @@ func bind(flags *flag.FlagSet, options *machine.Options) {
 		options.GuestCPURequest, err = resource.ParseQuantity(s)
 		return err
 	})
+	flags.StringVar(&options.GuestKernelArgs, "guest-kernel-args", "", "further arguments of the guests' kernels")
 	flags.Func("nameservers", "addresses of the guests' name servers, separated by commas", func(s string) error {
 		options.Nameservers = nil
 		for text := range strings.SplitSeq(s, ",") {

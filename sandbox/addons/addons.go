@@ -188,7 +188,7 @@ func (d data) Image(name string) (string, error) {
 }
 
 func (a Addon) data(b *build.Builder, v Values) (data, error) {
-	emulation, err := emulate()
+	emulation, err := Emulated()
 	if err != nil {
 		return data{}, err
 	}
@@ -270,10 +270,10 @@ func (a Addon) texts(ctx context.Context, b *build.Builder) (map[string]string, 
 	return texts, nil
 }
 
-// emulate tells whether guests have to be emulated. That /dev/kvm can be
+// Emulated tells whether guests on this machine have to be emulated. That /dev/kvm can be
 // opened proves nothing: only the processor's own flags tell whether it can
 // run a guest.
-func emulate() (bool, error) {
+func Emulated() (bool, error) {
 	info, err := os.ReadFile("/proc/cpuinfo")
 	if err != nil {
 		return false, err

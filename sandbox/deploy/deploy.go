@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"slipway.dev/sandbox/addons"
 	"slipway.dev/sandbox/build"
 	"slipway.dev/sandbox/cluster"
 	"slipway.dev/sandbox/plan"
@@ -68,8 +69,12 @@ func Run(ctx context.Context, name string, out io.Writer) error {
 		return err
 	}
 	done("registry has them")
+	emulated, err := addons.Emulated()
+	if err != nil {
+		return err
+	}
 	options := cluster.Options{DataDir: recorded.DataDir}
-	if err := install(ctx, builder, options.Kubeconfig(), values(recorded, tags)); err != nil {
+	if err := install(ctx, builder, options.Kubeconfig(), values(recorded, tags, emulated)); err != nil {
 		return err
 	}
 	done("operators run")

@@ -3,12 +3,13 @@ package deploy
 import (
 	"fmt"
 
+	"slipway.dev/guest/contract"
 	"slipway.dev/sandbox/plan"
 	"slipway.dev/sandbox/state"
 )
 
-// values are those of the chart for a sandbox.
-func values(recorded *state.State, tags map[string]string) map[string]any {
+// values are those of the chart for a sandbox, whose guests may be emulated.
+func values(recorded *state.State, tags map[string]string, emulated bool) map[string]any {
 	hub := plan.HubAddress.String()
 	image := func(name string) map[string]any { return map[string]any{"image": map[string]any{"tag": tags[name]}} }
 	merge := func(base map[string]any, more map[string]any) map[string]any {
@@ -16,6 +17,10 @@ func values(recorded *state.State, tags map[string]string) map[string]any {
 			base[key] = value
 		}
 		return base
+	}
+	guest := map[string]any{"nameservers": []string{hub}}
+	if emulated {
+		guest["kernelArgs"] = contract.EmulationKernelArgs
 	}
 	return map[string]any{
 		"global": map[string]any{
@@ -30,7 +35,7 @@ func values(recorded *state.State, tags map[string]string) map[string]any {
 			// Tenants reach the hub, which has the registry and DNS, and nothing else.
 			"egress": map[string]any{"allow": []string{hub + "/32"}},
 		}),
-		"kvm-operator": merge(image("kvm-operator"), map[string]any{"guest": map[string]any{"nameservers": []string{hub}}}),
+		"kvm-operator": merge(image("kvm-operator"), map[string]any{"guest": guest}),
 		"dns-operator": merge(image("dns-operator"), map[string]any{
 			"baseDomain":          plan.Zone,
 			"authoritativeServer": fmt.Sprintf("%s:%d", hub, plan.DNSPort),

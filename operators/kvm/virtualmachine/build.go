@@ -5,6 +5,7 @@ package virtualmachine
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
@@ -34,6 +35,8 @@ type Input struct {
 	// CPURequest is what the scheduler sets aside for a guest; zero leaves it
 	// to KubeVirt, which takes a tenth of the cores.
 	CPURequest resource.Quantity
+	// KernelArgs follow the guest's own.
+	KernelArgs string
 }
 
 // Names of disks, volumes, interface and network.
@@ -97,7 +100,7 @@ func domain(in Input) kubevirtv1.DomainSpec {
 		Memory:    &kubevirtv1.Memory{Guest: &size.Memory},
 		Resources: kubevirtv1.ResourceRequirements{Requests: requests},
 		Firmware: &kubevirtv1.Firmware{KernelBoot: &kubevirtv1.KernelBoot{
-			KernelArgs: contract.KernelArgs,
+			KernelArgs: strings.TrimSpace(contract.KernelArgs + " " + in.KernelArgs),
 			Container: &kubevirtv1.KernelBootContainer{
 				// The tag is the version of Kubernetes; what it stands for may be mended.
 				Image: image(in), ImagePullPolicy: corev1.PullAlways,

@@ -30,7 +30,7 @@ func input() virtualmachine.Input {
 			},
 		},
 		MACAddress: "02:00:00:c8:00:10", SecretName: "a-bcdfg-bootstrap",
-		Registry: "registry.slipway.internal", CPURequest: resource.MustParse("100m"),
+		Registry: "registry.slipway.internal", CPURequest: resource.MustParse("100m"), KernelArgs: "mitigations=off",
 	}
 }
 
@@ -41,7 +41,7 @@ func TestBuild(t *testing.T) {
 	}
 	// The guest's own constants may change without anybody reading this file.
 	kernelArgs := []string{"spec", "template", "spec", "domain", "firmware", "kernelBoot", "kernelArgs"}
-	if args, _, _ := unstructured.NestedString(vm.Object, kernelArgs...); args != contract.KernelArgs {
+	if args, _, _ := unstructured.NestedString(vm.Object, kernelArgs...); args != contract.KernelArgs+" mitigations=off" {
 		t.Errorf("kernel arguments %q", args)
 	}
 	unstructured.RemoveNestedField(vm.Object, kernelArgs...)

@@ -95,7 +95,7 @@ func (r *Reconciler) applyVirtualMachine(ctx context.Context, o *observation) er
 	}
 	desired, err := virtualmachine.Build(virtualmachine.Input{
 		Machine: o.machine, MACAddress: o.port.Status.MACAddress, SecretName: o.bootstrap.Name,
-		Registry: r.Options.Registry, CPURequest: r.Options.GuestCPURequest,
+		Registry: r.Options.Registry, CPURequest: r.Options.GuestCPURequest, KernelArgs: r.Options.GuestKernelArgs,
 	})
 	if err != nil {
 		return err

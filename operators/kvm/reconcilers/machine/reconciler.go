@@ -30,6 +30,8 @@ type Options struct {
 	Registry string
 	// GuestCPURequest is what the scheduler sets aside for one guest; zero leaves it to KubeVirt.
 	GuestCPURequest resource.Quantity
+	// GuestKernelArgs follow those that every guest has.
+	GuestKernelArgs string
 	// Nameservers of the guests.
 	Nameservers []netip.Addr
 	// DrainTimeout is how long pods have to leave a Node whose Machine is deleted.
