@@ -9,13 +9,15 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/cache"
+	"k8s.io/client-go/tools/clientcmd"
 	watchtools "k8s.io/client-go/tools/watch"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -48,22 +50,49 @@ func newTenant(round int) *slipway.TenantCluster {
 	}
 }
 
+// create measures how long after its creation a tenant's API answers its
+// team, and its first worker is Ready.
 func (b *bench) create(ctx context.Context, tc *slipway.TenantCluster) (created, error) {
 	var result created
 	start := time.Now()
 	if err := b.client.Create(ctx, tc); err != nil {
 		return result, fmt.Errorf("create %s: %w", tc.Name, err)
 	}
-	err := b.follow(ctx, tc, func(event watch.EventType, current *slipway.TenantCluster) bool {
-		if result.apiReady == 0 && meta.IsStatusConditionTrue(current.Status.Conditions, slipway.ConditionControlPlaneReady) {
-			result.apiReady = time.Since(start)
-		}
-		if workers(current) == 1 {
-			result.workerReady = time.Since(start)
-		}
-		return result.apiReady != 0 && result.workerReady != 0
+	var kubeconfig string
+	err := b.follow(ctx, tc, func(_ watch.EventType, current *slipway.TenantCluster) bool {
+		kubeconfig = current.Status.KubeconfigSecretName
+		return kubeconfig != ""
 	})
+	if err != nil {
+		return result, err
+	}
+	if err := b.awaitAPI(ctx, client.ObjectKey{Namespace: tc.Namespace, Name: kubeconfig}); err != nil {
+		return result, err
+	}
+	result.apiReady = time.Since(start)
+	err = b.follow(ctx, tc, func(_ watch.EventType, current *slipway.TenantCluster) bool { return workers(current) == 1 })
+	result.workerReady = time.Since(start)
 	return result, err
+}
+
+// awaitAPI asks with the team's kubeconfig until the API says that it is ready.
+func (b *bench) awaitAPI(ctx context.Context, key client.ObjectKey) error {
+	secret := &corev1.Secret{}
+	if err := b.client.Get(ctx, key, secret); err != nil {
+		return fmt.Errorf("read kubeconfig: %w", err)
+	}
+	config, err := clientcmd.RESTConfigFromKubeConfig(secret.Data["value"])
+	if err != nil {
+		return fmt.Errorf("read kubeconfig: %w", err)
+	}
+	config.Timeout = time.Second
+	asker, err := discovery.NewDiscoveryClientForConfig(config)
+	if err != nil {
+		return fmt.Errorf("make client: %w", err)
+	}
+	return wait.PollUntilContextTimeout(ctx, 50*time.Millisecond, limit, true, func(ctx context.Context) (bool, error) {
+		return asker.RESTClient().Get().AbsPath("/readyz").Do(ctx).Error() == nil, nil
+	})
 }
 
 func (b *bench) secondWorker(ctx context.Context, tc *slipway.TenantCluster) (time.Duration, error) {
