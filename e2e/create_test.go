@@ -92,6 +92,10 @@ func (te *tenant) deployServer(t *testing.T, namespace, name string, replicas in
 				ObjectMeta: metav1.ObjectMeta{Labels: labels},
 				Spec: corev1.PodSpec{
 					TerminationGracePeriodSeconds: new(int64(1)),
+					TopologySpreadConstraints: []corev1.TopologySpreadConstraint{{
+						MaxSkew: 1, TopologyKey: corev1.LabelHostname, WhenUnsatisfiable: corev1.ScheduleAnyway,
+						LabelSelector: &metav1.LabelSelector{MatchLabels: labels},
+					}},
 					Containers: []corev1.Container{{
 						Name:    "server",
 						Image:   image(agnhostImage),

@@ -35,6 +35,8 @@ type environment struct {
 	baseDomain string
 	// registry that serves the test images to guests.
 	registry *testRegistry
+	// registryAddress is where this machine reaches that registry, host:port.
+	registryAddress string
 }
 
 // testRegistry is a registry that needs a CA and credentials, as the sandbox publishes it in the
@@ -78,6 +80,7 @@ func setUp(ctx context.Context) error {
 	env.nodeCommand = strings.Fields(os.Getenv("E2E_NODE_COMMAND"))
 	env.dnsServer = os.Getenv("E2E_DNS_SERVER")
 	env.baseDomain = os.Getenv("E2E_BASE_DOMAIN")
+	env.registryAddress = os.Getenv("E2E_REGISTRY")
 	return readRegistry(ctx)
 }
 

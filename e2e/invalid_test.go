@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -113,15 +114,22 @@ func TestRejectedChange(t *testing.T) {
 }
 
 // A specification that is valid but cannot be met says in its status which
-// object blocks, and recovers when it is mended.
+// object blocks, and recovers when that is mended. Three things block this
+// tenant's worker, one behind the other.
 func TestImpossible(t *testing.T) {
-	spec := specification("team-impossible", "room")
+	restoreImage := removeTag(t, guestImage)
+	spec := specification("team-impossible", "main")
+	spec.Spec.Registries[0].CASecretName = "late"
 	spec.Spec.NodePools[0].Machine.Memory = resource.MustParse("900Gi")
 	te := submit(t, spec)
-	te.await(t, "status names the worker for which there is no room", func(tc *slipway.TenantCluster) bool {
-		c := meta.FindStatusCondition(tc.Status.Conditions, slipway.ConditionWorkersReady)
-		return c != nil && strings.Contains(c.Message, "a-") && strings.Contains(c.Message, "Insufficient memory")
-	})
+
+	te.awaitBlocked(t, "Secret late of registry "+env.registry.host+" not found")
+	late := registryCA(te.Namespace, "late")
+	if err := env.management.Create(t.Context(), late); err != nil {
+		t.Fatal(err)
+	}
+
+	te.awaitBlocked(t, "Machine a-", "Insufficient memory")
 	mended := &slipway.TenantCluster{}
 	if err := env.management.Get(t.Context(), client.ObjectKeyFromObject(te.TenantCluster), mended); err != nil {
 		t.Fatal(err)
@@ -131,5 +139,17 @@ func TestImpossible(t *testing.T) {
 	if err := env.management.Patch(t.Context(), mended, client.MergeFrom(before)); err != nil {
 		t.Fatal(err)
 	}
+
+	te.awaitBlocked(t, "Machine a-", image(guestImage), "not found")
+	restoreImage()
 	te.awaitReady(t)
+}
+
+// awaitBlocked waits until the tenant says that all of texts keep its workers from being ready.
+func (te *tenant) awaitBlocked(t *testing.T, texts ...string) {
+	t.Helper()
+	te.await(t, "status says: "+strings.Join(texts, ", "), func(tc *slipway.TenantCluster) bool {
+		c := meta.FindStatusCondition(tc.Status.Conditions, slipway.ConditionWorkersReady)
+		return c != nil && !slices.ContainsFunc(texts, func(text string) bool { return !strings.Contains(c.Message, text) })
+	})
 }

@@ -3,11 +3,14 @@ package e2e
 import (
 	"os"
 	"os/exec"
+	"slices"
 	"testing"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/sets"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	slipway "slipway.dev/api/v1alpha1"
@@ -16,24 +19,50 @@ import (
 // A team scales a pool through its TenantCluster, up and down; pods move before a worker goes.
 func TestScale(t *testing.T) {
 	te := alpha.get(t)
-	te.deployServer(t, "default", "server", 1)
-
 	te.setReplicas(t, "a", new(int32(2)))
 	te.awaitReadyNodes(t, 2)
-	te.deployServer(t, "default", "spread", 4)
-	te.setReplicas(t, "a", new(int32(1)))
-	te.awaitReadyNodes(t, 1)
-
-	awaitNone(t, te.client, &corev1.PodList{}, &corev1.Pod{}, "no pod is left on a worker that is gone",
-		client.InNamespace("default"), client.MatchingFields{"status.phase": "Failed"})
-	for name, replicas := range map[string]int32{"server": 1, "spread": 4} {
-		awaitObject(t, te.client, client.ObjectKey{Namespace: "default", Name: name}, &appsv1.DeploymentList{}, &appsv1.Deployment{},
-			"Deployment "+name+" complete on the worker that is left",
-			func(d *appsv1.Deployment) bool { return d.Status.ReadyReplicas == replicas })
+	const replicas = 4
+	te.deployServer(t, "default", "spread", replicas)
+	if nodes := te.nodesOf(t, "spread"); nodes.Len() != 2 {
+		t.Fatalf("the pods of this story are on %v; it wants them on two nodes", nodes.UnsortedList())
 	}
+
+	te.setReplicas(t, "a", new(int32(1)))
+	te.awaitDrained(t)
+	te.awaitReadyNodes(t, 1)
+	awaitObject(t, te.client, client.ObjectKey{Namespace: "default", Name: "spread"}, &appsv1.DeploymentList{}, &appsv1.Deployment{},
+		"Deployment spread complete on the worker that is left",
+		func(d *appsv1.Deployment) bool { return d.Status.ReadyReplicas == replicas })
 	if err := te.client.Delete(t.Context(), &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "spread"}}); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// nodesOf are the Nodes on which the pods of a Deployment made by deployServer are.
+func (te *tenant) nodesOf(t *testing.T, name string) sets.Set[string] {
+	t.Helper()
+	pods := &corev1.PodList{}
+	if err := te.client.List(t.Context(), pods, client.InNamespace("default"), client.MatchingLabels{"app": name}); err != nil {
+		t.Fatal(err)
+	}
+	nodes := sets.New[string]()
+	for _, pod := range pods.Items {
+		nodes.Insert(pod.Spec.NodeName)
+	}
+	return nodes
+}
+
+// awaitDrained waits until a Machine that is on its way out says that its pods have left. It says so before its guest is
+// stopped, and says something else when the pods did not leave in time.
+func (te *tenant) awaitDrained(t *testing.T) {
+	t.Helper()
+	hosted := client.InNamespace(te.Status.HostedNamespace)
+	awaitObjects(t, env.management, &slipway.MachineList{}, &slipway.Machine{}, "a Machine is drained before it goes", func(machines []*slipway.Machine) bool {
+		return slices.ContainsFunc(machines, func(m *slipway.Machine) bool {
+			drained := meta.FindStatusCondition(m.Status.Conditions, slipway.ConditionDrained)
+			return m.DeletionTimestamp != nil && drained != nil && drained.Status == metav1.ConditionTrue && drained.Reason == "Drained"
+		})
+	}, hosted)
 }
 
 // For a pool whose replicas the TenantCluster leaves out, kubectl scale nodepool does the same, and nobody sets it back.

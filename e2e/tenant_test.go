@@ -50,10 +50,7 @@ func specification(namespace, name string) *slipway.TenantCluster {
 func newNamespace(ctx context.Context, name string) error {
 	objects := []client.Object{
 		&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}},
-		&corev1.Secret{
-			ObjectMeta: metav1.ObjectMeta{Namespace: name, Name: "registry-ca"},
-			Data:       map[string][]byte{"ca.crt": env.registry.ca},
-		},
+		registryCA(name, "registry-ca"),
 		&corev1.Secret{
 			ObjectMeta: metav1.ObjectMeta{Namespace: name, Name: "registry-credentials"},
 			Type:       corev1.SecretTypeBasicAuth,
@@ -66,6 +63,13 @@ func newNamespace(ctx context.Context, name string) error {
 		}
 	}
 	return nil
+}
+
+func registryCA(namespace, name string) *corev1.Secret {
+	return &corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name},
+		Data:       map[string][]byte{"ca.crt": env.registry.ca},
+	}
 }
 
 // submit creates a TenantCluster and deletes it when the story ends.

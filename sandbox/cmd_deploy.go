@@ -86,9 +86,18 @@ func newEnvironmentCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "KUBECONFIG=%s\nE2E_NODE_COMMAND=%s exec --name %s --\nE2E_DNS_SERVER=%s:%d\nE2E_BASE_DOMAIN=%s\n",
-				cluster.Options{DataDir: recorded.DataDir}.Kubeconfig(), self, name, recorded.Loopback, plan.DNSPort, plan.Zone)
-			return err
+			for _, variable := range []string{
+				"KUBECONFIG=" + cluster.Options{DataDir: recorded.DataDir}.Kubeconfig(),
+				fmt.Sprintf("E2E_NODE_COMMAND=%s exec --name %s --", self, name),
+				fmt.Sprintf("E2E_DNS_SERVER=%s:%d", recorded.Loopback, plan.DNSPort),
+				fmt.Sprintf("E2E_REGISTRY=%s:%d", recorded.Loopback, plan.RegistryPort),
+				"E2E_BASE_DOMAIN=" + plan.Zone,
+			} {
+				if _, err := fmt.Fprintln(cmd.OutOrStdout(), variable); err != nil {
+					return err
+				}
+			}
+			return nil
 		},
 	}
 	cmd.Flags().StringVar(&name, "name", defaultName, "name of the sandbox")
