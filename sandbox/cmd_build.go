@@ -1,11 +1,16 @@
 package main
 
 import (
+	"time"
+
 	"github.com/spf13/cobra"
 
 	"slipway.dev/sandbox/build"
 	"slipway.dev/sandbox/deploy"
 )
+
+// keepUnused is how long the cache keeps what is built and not used again: long enough to go back to last week's source.
+const keepUnused = 7 * 24 * time.Hour
 
 // newBuildCommand builds the named components and their images; by default all of them, Slipway itself and the guest.
 func newBuildCommand() *cobra.Command {

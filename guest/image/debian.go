@@ -39,6 +39,19 @@ func download(ctx context.Context, dir string) ([]string, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
 	}
+	files, err := downloadListed(ctx, dir)
+	if err == nil {
+		return files, nil
+	}
+	// The machine's lists of packages may be missing, or name what Debian no longer has.
+	if updateErr := run(exec.CommandContext(ctx, "apt-get", "update", "-qq")); updateErr != nil {
+		return nil, errors.Join(err, updateErr)
+	}
+	return downloadListed(ctx, dir)
+}
+
+// downloadListed does so by the lists of packages that the machine has.
+func downloadListed(ctx context.Context, dir string) ([]string, error) {
 	kernel, err := currentKernel(ctx)
 	if err != nil {
 		return nil, err

@@ -19,6 +19,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 )
@@ -94,7 +95,8 @@ func Build(ctx context.Context, o Options) (Result, error) {
 		Hash: hash, Kernel: filepath.Join(dir, "vmlinuz"), Initrd: filepath.Join(dir, "initrd.img"),
 		Root: filepath.Join(dir, "root.img"), Bill: filepath.Join(dir, "packages"),
 	}
-	if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
+	// The time of its last use says how long a result is of use.
+	if err := os.Chtimes(dir, time.Time{}, time.Now()); !errors.Is(err, fs.ErrNotExist) {
 		return result, err
 	}
 	o.Log.InfoContext(ctx, "building the guest image", "hash", hash)

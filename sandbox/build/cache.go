@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -12,6 +13,7 @@ import (
 	"runtime"
 	"strings"
 	"syscall"
+	"time"
 )
 
 // hashLength is how many hexadecimal digits of a SHA-256 name a result: 48 bits, ample for the few hundred results of a
@@ -66,7 +68,7 @@ func hashFolder(sum io.Writer, folder string) error {
 // once returns dir, made by fill when it is not there yet. fill writes to a folder that gets its name only when complete,
 // so a build that was interrupted leaves nothing that looks finished. fresh tells whether fill ran.
 func once(dir string, fill func(tmp string) error) (fresh bool, err error) {
-	if _, err := os.Stat(dir); err == nil {
+	if used(dir) {
 		return false, nil
 	}
 	unlock, err := lock(filepath.Dir(dir))
@@ -74,7 +76,7 @@ func once(dir string, fill func(tmp string) error) (fresh bool, err error) {
 		return false, err
 	}
 	defer unlock()
-	if _, err := os.Stat(dir); err == nil {
+	if used(dir) {
 		return false, nil
 	}
 	tmp, err := os.MkdirTemp(filepath.Dir(dir), ".tmp-")
@@ -89,6 +91,35 @@ func once(dir string, fill func(tmp string) error) (fresh bool, err error) {
 		return false, err
 	}
 	return true, os.Rename(tmp, dir)
+}
+
+// used tells whether a result is there, and notes the time for Prune.
+func used(dir string) bool {
+	return os.Chtimes(dir, time.Time{}, time.Now()) == nil
+}
+
+// Prune removes results, and what interrupted builds left, that no build has used since the given time.
+func (b *Builder) Prune(unusedSince time.Time) error {
+	for _, kind := range []string{"components", "programs", "images", "guest"} {
+		parent := filepath.Join(b.Cache, kind)
+		entries, err := os.ReadDir(parent)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		for _, entry := range entries {
+			info, err := entry.Info()
+			if err != nil {
+				return err
+			}
+			if !entry.IsDir() || !info.ModTime().Before(unusedSince) {
+				continue
+			}
+			if err := os.RemoveAll(filepath.Join(parent, entry.Name())); err != nil {
+				return fmt.Errorf("removing what is no longer used: %w", err)
+			}
+		}
+	}
+	return nil
 }
 
 // lock makes dir and keeps other processes, and other callers in this one, from filling it meanwhile: one big compilation

@@ -4,7 +4,9 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
+	"time"
 )
 
 func write(t *testing.T, path, content string) {
@@ -116,6 +118,35 @@ func TestOnceRunsOne(t *testing.T) {
 	}
 	if fresh := <-second; fresh {
 		t.Error("the second caller built again")
+	}
+}
+
+func TestPrune(t *testing.T) {
+	b := &Builder{Cache: t.TempDir()}
+	long := time.Now().Add(-time.Hour)
+	for _, name := range []string{"components/used-1", "components/old-1", "images/.tmp-1", "images/new-1"} {
+		dir := filepath.Join(b.Cache, name)
+		write(t, dir+"/x", "content")
+		if name == "images/new-1" {
+			continue
+		}
+		if err := os.Chtimes(dir, long, long); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if fresh, err := once(filepath.Join(b.Cache, "components/used-1"), nil); fresh || err != nil {
+		t.Fatalf("built again: %v", err)
+	}
+	if err := b.Prune(time.Now().Add(-time.Minute)); err != nil {
+		t.Fatal(err)
+	}
+	left, err := filepath.Glob(filepath.Join(b.Cache, "*", "*"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{filepath.Join(b.Cache, "components/used-1"), filepath.Join(b.Cache, "images/new-1")}
+	if !slices.Equal(left, want) {
+		t.Errorf("left: %v, want %v", left, want)
 	}
 }
 
