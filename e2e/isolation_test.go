@@ -27,8 +27,10 @@ func (a target) String() string { return net.JoinHostPort(a.host, strconv.Itoa(a
 // other nor the management cluster: not from a pod, not through its own API
 // server, and not with its own credentials.
 func TestIsolation(t *testing.T) {
-	beta.submit(t)
-	one, two := alpha.get(t), beta.get(t)
+	// Both have the same names for everything inside, too.
+	two := submit(t, specification("team-beta", "main"))
+	one := alpha.get(t)
+	two.awaitReady(t)
 	if one.Spec.Network != two.Spec.Network {
 		t.Fatalf("this story wants identical ranges, got %v and %v", one.Spec.Network, two.Spec.Network)
 	}

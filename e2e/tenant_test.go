@@ -164,32 +164,19 @@ func (te *tenant) explain(t *testing.T) {
 	}
 }
 
-// shared is a tenant that several stories look at, made by the first that asks.
+// alpha is the tenant that several stories look at, made by the first that asks.
+var alpha shared
+
 type shared struct {
 	once   sync.Once
 	tenant *tenant
-	build  func() *slipway.TenantCluster
 }
 
-// alpha and beta have the same names for everything inside, and the same address ranges.
-var (
-	alpha = &shared{build: func() *slipway.TenantCluster { return specification("team-alpha", "main") }}
-	beta  = &shared{build: func() *slipway.TenantCluster { return specification("team-beta", "main") }}
-)
-
-// get makes the tenant, if it is not there, and waits until it is Ready.
+// get makes the tenant, if it is not there, and waits until it is Ready. It lives until the stories end.
 func (s *shared) get(t *testing.T) *tenant {
 	t.Helper()
-	s.submit(t)
-	s.tenant.awaitReady(t)
-	return s.tenant
-}
-
-// submit makes the tenant, if it is not there; it lives until the stories end.
-func (s *shared) submit(t *testing.T) {
-	t.Helper()
 	s.once.Do(func() {
-		spec := s.build()
+		spec := specification("team-alpha", "main")
 		if err := newNamespace(t.Context(), spec.Namespace); err != nil {
 			t.Fatal(err)
 		}
@@ -206,26 +193,26 @@ func (s *shared) submit(t *testing.T) {
 			s.tenant.explain(t)
 		}
 	})
+	s.tenant.awaitReady(t)
+	return s.tenant
 }
 
 var temporary []string
 
 func removeAtEnd(path string) { temporary = append(temporary, path) }
 
-// tearDown deletes the shared tenants.
+// tearDown deletes the shared tenant, and what stories wrote on this machine.
 func tearDown() error {
 	for _, path := range temporary {
 		if err := os.RemoveAll(path); err != nil {
 			return fmt.Errorf("remove %s: %w", path, err)
 		}
 	}
-	for _, s := range []*shared{alpha, beta} {
-		if s.tenant == nil {
-			continue
-		}
-		if err := client.IgnoreNotFound(env.management.Delete(context.Background(), s.tenant.TenantCluster)); err != nil {
-			return fmt.Errorf("delete %s: %w", s.tenant.Name, err)
-		}
+	if alpha.tenant == nil {
+		return nil
+	}
+	if err := client.IgnoreNotFound(env.management.Delete(context.Background(), alpha.tenant.TenantCluster)); err != nil {
+		return fmt.Errorf("delete %s: %w", alpha.tenant.Name, err)
 	}
 	return nil
 }
