@@ -85,7 +85,8 @@ func Plan(stages []Stage, since, now time.Time) Decision {
 				decision.Delete = append(decision.Delete, object)
 				start = now
 			}
-			left := stage.Bound - now.Sub(start)
+			// A deletion time can lie ahead: by the grace period of a pod, or the API server's clock.
+			left := stage.Bound - max(0, now.Sub(start))
 			if left <= 0 {
 				decision.Residue = append(decision.Residue, object)
 				continue

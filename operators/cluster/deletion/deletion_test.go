@@ -62,6 +62,11 @@ func TestPlan(t *testing.T) {
 			after:  30 * time.Second,
 			want:   result{Stage: "first", Waiting: []string{"a"}, Wait: 40 * time.Second, Message: "waiting for Thing a"},
 		},
+		"a deletion time that lies ahead lengthens nothing": {
+			stages: stages([]deletion.Object{object("a", 20*time.Second)}, nil),
+			after:  10 * time.Second,
+			want:   result{Stage: "first", Waiting: []string{"a"}, Wait: time.Minute, Message: "waiting for Thing a"},
+		},
 		"an empty stage is passed": {
 			stages: stages(nil, []deletion.Object{object("c", -1)}),
 			want:   result{Stage: "second", Delete: []string{"c"}, Waiting: []string{"c"}, Wait: 30 * time.Second, Message: "waiting for Thing c"},
