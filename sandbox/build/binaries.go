@@ -155,7 +155,7 @@ func (c Component) patch(ctx context.Context, folder, work string) (string, erro
 	if err := os.CopyFS(changed, os.DirFS(source)); err != nil {
 		return "", err
 	}
-	if err := c.Patch.apply(changed); err != nil {
+	if err := c.Patch.apply(changed, folder); err != nil {
 		return "", err
 	}
 	for _, name := range []string{"go.mod", "go.sum"} {
@@ -171,8 +171,20 @@ func (c Component) patch(ctx context.Context, folder, work string) (string, erro
 	return modfile, goCommand(ctx, work, false, "mod", "edit", "-replace", c.Module+"="+changed, modfile)
 }
 
-// apply makes the change below dir.
-func (p *Patch) apply(dir string) error {
+// apply makes the change below dir. Files that take the place of others are below folder.
+func (p *Patch) apply(dir, folder string) error {
+	for file, replacement := range p.Replace {
+		data, err := os.ReadFile(filepath.Join(folder, replacement))
+		if err != nil {
+			return err
+		}
+		if err := overwrite(filepath.Join(dir, file), data); err != nil {
+			return fmt.Errorf("patch %s: look at the new version: %w", p.Name, err)
+		}
+	}
+	if p.File == "" {
+		return nil
+	}
 	path := filepath.Join(dir, p.File)
 	data, err := os.ReadFile(path)
 	if err != nil {
@@ -181,10 +193,15 @@ func (p *Patch) apply(dir string) error {
 	if n := bytes.Count(data, []byte(p.Old)); n != p.Times {
 		return fmt.Errorf("patch %s: %s has %q %d times, not %d: look at the new version", p.Name, p.File, p.Old, n, p.Times)
 	}
+	return overwrite(path, bytes.ReplaceAll(data, []byte(p.Old), []byte(p.New)))
+}
+
+// overwrite changes a file that is there, though read-only as Go leaves modules.
+func overwrite(path string, data []byte) error {
 	if err := os.Chmod(path, 0o644); err != nil {
 		return err
 	}
-	return os.WriteFile(path, bytes.ReplaceAll(data, []byte(p.Old), []byte(p.New)), 0o644)
+	return os.WriteFile(path, data, 0o644)
 }
 
 // defaultOutput is the file name that go build gives to a main package: the last element of its path that is not a

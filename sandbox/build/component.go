@@ -26,15 +26,18 @@ type Component struct {
 	Patch *Patch
 }
 
-// Patch changes one file of a module. It fails the build when the file no longer has what it replaces.
+// Patch changes a module: a text in one of its files, or whole files. It fails the build when the module no longer has
+// what it replaces.
 type Patch struct {
 	// Name enters the hash of the component.
 	Name string
 	File string
 	Old  string
 	New  string
-	// Times is how often Old must occur.
+	// Times is how often Old must occur in File.
 	Times int
+	// Replace maps files of the module to those of the component's folder that take their place.
+	Replace map[string]string
 	// Wanted decides, on this machine, whether the patch is needed; nil means always.
 	Wanted func() bool `json:"-"`
 }
@@ -160,6 +163,7 @@ func Components() []Component {
 			Name:     "external-dns",
 			Module:   "sigs.k8s.io/external-dns",
 			Binaries: map[string]string{"external-dns": "sigs.k8s.io/external-dns"},
+			Patch:    oneProvider,
 		},
 		{
 			Name:     "sample-apiserver",

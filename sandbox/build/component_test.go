@@ -86,13 +86,34 @@ func TestPatch(t *testing.T) {
 		t.Fatal(err)
 	}
 	patch := &Patch{Name: "p", File: "a.go", Old: "Dummy", New: "Bridge", Times: 2}
-	if err := patch.apply(dir); err != nil {
+	if err := patch.apply(dir, ""); err != nil {
 		t.Fatal(err)
 	}
 	if got, _ := os.ReadFile(file); string(got) != "Bridge, Bridge" {
 		t.Errorf("got %s", got)
 	}
-	if err := patch.apply(dir); err == nil {
+	if err := patch.apply(dir, ""); err == nil {
+		t.Error("a patch that no longer fits goes unnoticed")
+	}
+}
+
+func TestPatchReplacesFiles(t *testing.T) {
+	module, folder := t.TempDir(), t.TempDir()
+	file := filepath.Join(module, "factory/a.go")
+	write(t, file, "theirs")
+	write(t, filepath.Join(folder, "_patch/a.go"), "ours")
+	if err := os.Chmod(file, 0o444); err != nil {
+		t.Fatal(err)
+	}
+	patch := &Patch{Name: "p", Replace: map[string]string{"factory/a.go": "_patch/a.go"}}
+	if err := patch.apply(module, folder); err != nil {
+		t.Fatal(err)
+	}
+	if got, _ := os.ReadFile(file); string(got) != "ours" {
+		t.Errorf("got %s", got)
+	}
+	patch.Replace = map[string]string{"factory/moved.go": "_patch/a.go"}
+	if err := patch.apply(module, folder); err == nil {
 		t.Error("a patch that no longer fits goes unnoticed")
 	}
 }
