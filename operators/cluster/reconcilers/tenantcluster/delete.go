@@ -3,6 +3,7 @@ package tenantcluster
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -21,11 +22,10 @@ import (
 // How long the objects of a stage may take before the next stage begins
 // without them. The sum is what a deletion can last when everything hangs.
 const (
-	workersBound      = 2 * time.Minute
-	controlPlaneBound = 30 * time.Second
-	networkBound      = 30 * time.Second
-	namespaceBound    = time.Minute
-	networkIDBound    = 30 * time.Second
+	podsBound      = 2 * time.Minute
+	networkBound   = 30 * time.Second
+	namespaceBound = time.Minute
+	networkIDBound = 30 * time.Second
 )
 
 // delete takes a tenant down, stage by stage, and lets the TenantCluster go
@@ -71,9 +71,11 @@ func (r *Reconciler) stages(ctx context.Context, cluster *v1alpha1.TenantCluster
 	if err != nil {
 		return nil, err
 	}
+	workers := objects("NodePool", pointers(seen.pools), func(p *v1alpha1.NodePool) []metav1.Condition { return p.Status.Conditions })
+	dns := single("TenantDNS", seen.dns, func(d *v1alpha1.TenantDNS) []metav1.Condition { return d.Status.Conditions })
 	return []deletion.Stage{
-		{Name: "workers", Bound: workersBound, Objects: objects("NodePool", pointers(seen.pools), func(p *v1alpha1.NodePool) []metav1.Condition { return p.Status.Conditions })},
-		{Name: "control plane and DNS", Bound: controlPlaneBound, Objects: append(controlPlaneObjects(seen), single("TenantDNS", seen.dns, func(d *v1alpha1.TenantDNS) []metav1.Condition { return d.Status.Conditions })...)},
+		// Workers that go with their whole cluster are not drained, and do not need its API.
+		{Name: "workers, control plane and DNS", Bound: podsBound, Objects: slices.Concat(workers, controlPlaneObjects(seen), dns)},
 		{Name: "network and PKI", Bound: networkBound, Objects: append(
 			single("TenantNetwork", seen.network, func(n *v1alpha1.TenantNetwork) []metav1.Condition { return n.Status.Conditions }),
 			single("TenantPKI", seen.pki, func(p *v1alpha1.TenantPKI) []metav1.Condition { return p.Status.Conditions })...)},

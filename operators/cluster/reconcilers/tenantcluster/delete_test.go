@@ -39,11 +39,12 @@ func deletionOfARunningTenant(e *environment) {
 
 	e.deleteCluster()
 	result := e.reconcile()
-	e.wantCondition(v1alpha1.ConditionReady, "False Deleting: workers: waiting for NodePool a")
-	if result.RequeueAfter <= 0 || result.RequeueAfter > workersBound {
+	e.wantCondition(v1alpha1.ConditionReady, "False Deleting: workers, control plane and DNS: waiting for NodePool a")
+	if result.RequeueAfter <= 0 || result.RequeueAfter > podsBound {
 		e.Errorf("looks again after %v", result.RequeueAfter)
 	}
-	e.get(&appsv1.StatefulSet{}, e.hosted, "kube-apiserver")
+	e.gone(&appsv1.StatefulSet{}, e.hosted, "kube-apiserver")
+	e.get(&v1alpha1.TenantNetwork{}, e.hosted, "demo")
 
 	e.get(pool, e.hosted, "a")
 	pool.Finalizers = nil
@@ -51,7 +52,6 @@ func deletionOfARunningTenant(e *environment) {
 		e.Fatal(err)
 	}
 	e.reconcile()
-	e.gone(&appsv1.StatefulSet{}, e.hosted, "kube-apiserver")
 	e.gone(&v1alpha1.TenantPKI{}, e.hosted, "demo")
 	e.reconcile()
 	e.wantCondition(v1alpha1.ConditionReady, "False Deleting: namespace: waiting for Namespace "+e.hosted)
@@ -77,7 +77,7 @@ func deletionGoesOnWithoutWhatHangs(e *environment) {
 	}
 	e.deleteCluster()
 	e.reconcile()
-	e.now = e.now.Add(workersBound + 10*time.Second)
+	e.now = e.now.Add(podsBound + 10*time.Second)
 	e.reconcile()
 	e.gone(&v1alpha1.TenantNetwork{}, e.hosted, "demo")
 	if got := e.cluster().Status.Residue; len(got) != 1 || got[0] != "NodePool a" {
