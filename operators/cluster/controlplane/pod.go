@@ -37,14 +37,15 @@ type Pod struct {
 	Env       []*corev1ac.EnvVarApplyConfiguration
 	// PKI are mounted Secrets of the cert-operator; a change rolls the pod.
 	PKI []SecretFiles
-	// Kubeconfig is a Secret with a kubeconfig that refers to files of PKI.
-	Kubeconfig string
-	Mounts     []*corev1ac.VolumeMountApplyConfiguration
-	Port       int32
-	Startup    *corev1ac.ProbeApplyConfiguration
-	Readiness  *corev1ac.ProbeApplyConfiguration
-	Liveness   *corev1ac.ProbeApplyConfiguration
-	Resources  *corev1ac.ResourceRequirementsApplyConfiguration
+	// Config are files with which the component is configured, a kubeconfig among
+	// them that refers to files of PKI.
+	Config    SecretFiles
+	Mounts    []*corev1ac.VolumeMountApplyConfiguration
+	Port      int32
+	Startup   *corev1ac.ProbeApplyConfiguration
+	Readiness *corev1ac.ProbeApplyConfiguration
+	Liveness  *corev1ac.ProbeApplyConfiguration
+	Resources *corev1ac.ResourceRequirementsApplyConfiguration
 	// Hosts are addresses by host name, for /etc/hosts.
 	Hosts map[string]string
 	// ClusterDNS is for pods that find others by name; the rest does without.
@@ -103,7 +104,13 @@ func (t Tenant) Template(pod Pod) *corev1ac.PodTemplateSpecApplyConfiguration {
 		WithSpec(spec)
 }
 
-// pkiVolume projects every Secret into a folder of its own.
+// ConfigFile is the path of one of a pod's Config files.
+func ConfigFile(key string) string {
+	return PKIPath + "/" + key
+}
+
+// pkiVolume projects every Secret into a folder of its own, and the
+// configuration beside them.
 func pkiVolume(pod Pod) *corev1ac.VolumeApplyConfiguration {
 	projected := corev1ac.ProjectedVolumeSource().WithDefaultMode(0o440)
 	for _, files := range pod.PKI {
@@ -113,10 +120,12 @@ func pkiVolume(pod Pod) *corev1ac.VolumeApplyConfiguration {
 		}
 		projected.WithSources(corev1ac.VolumeProjection().WithSecret(source))
 	}
-	if pod.Kubeconfig != "" {
-		projected.WithSources(corev1ac.VolumeProjection().WithSecret(corev1ac.SecretProjection().
-			WithName(pod.Kubeconfig).
-			WithItems(corev1ac.KeyToPath().WithKey(v1alpha1.KubeconfigKey).WithPath(v1alpha1.KubeconfigKey))))
+	if pod.Config.Secret != "" {
+		source := corev1ac.SecretProjection().WithName(pod.Config.Secret)
+		for _, key := range pod.Config.Keys {
+			source.WithItems(corev1ac.KeyToPath().WithKey(key).WithPath(key))
+		}
+		projected.WithSources(corev1ac.VolumeProjection().WithSecret(source))
 	}
 	return corev1ac.Volume().WithName("pki").WithProjected(projected)
 }

@@ -31,17 +31,17 @@ var PKI = []controlplane.SecretFiles{
 // Deployment runs the controller manager.
 func Deployment(t controlplane.Tenant) *appsv1ac.DeploymentApplyConfiguration {
 	template := t.Template(controlplane.Pod{
-		Component:  controlplane.ControllerManager,
-		Image:      t.Kubernetes(controlplane.ControllerManager),
-		Command:    command(t),
-		Env:        []*corev1ac.EnvVarApplyConfiguration{controlplane.CollectGarbageEarly()},
-		PKI:        PKI,
-		Kubeconfig: KubeconfigSecret,
-		Port:       port,
-		Startup:    controlplane.StartupProbe(corev1.URISchemeHTTPS, "/healthz"),
-		Liveness:   controlplane.LivenessProbe(corev1.URISchemeHTTPS, "/healthz"),
-		Resources:  controlplane.Requests("50m", "64Mi"),
-		Hosts:      map[string]string{t.ServiceHost(controlplane.APIServer): t.APIServerClusterIP},
+		Component: controlplane.ControllerManager,
+		Image:     t.Kubernetes(controlplane.ControllerManager),
+		Command:   command(t),
+		Env:       []*corev1ac.EnvVarApplyConfiguration{controlplane.CollectGarbageEarly()},
+		PKI:       PKI,
+		Config:    controlplane.SecretFiles{Secret: KubeconfigSecret, Keys: []string{v1alpha1.KubeconfigKey}},
+		Port:      port,
+		Startup:   controlplane.StartupProbe(corev1.URISchemeHTTPS, "/healthz"),
+		Liveness:  controlplane.LivenessProbe(corev1.URISchemeHTTPS, "/healthz"),
+		Resources: controlplane.Requests("50m", "64Mi"),
+		Hosts:     map[string]string{t.ServiceHost(controlplane.APIServer): t.APIServerClusterIP},
 	})
 	return appsv1ac.Deployment(controlplane.ControllerManager, t.HostedNamespace).
 		WithLabels(t.Labels(controlplane.ControllerManager)).
@@ -55,7 +55,7 @@ func Deployment(t controlplane.Tenant) *appsv1ac.DeploymentApplyConfiguration {
 
 // command is kubeadm's (phases/controlplane/manifests.go of v1.36).
 func command(t controlplane.Tenant) []string {
-	kubeconfig := controlplane.PKIPath + "/" + v1alpha1.KubeconfigKey
+	kubeconfig := controlplane.ConfigFile(v1alpha1.KubeconfigKey)
 	ca := controlplane.PKIFile(v1alpha1.SecretCA, corev1.TLSCertKey)
 	return []string{
 		"kube-controller-manager",

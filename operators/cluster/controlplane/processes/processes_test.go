@@ -197,17 +197,16 @@ func (h *host) runControlPlane(tenant controlplane.Tenant) {
 	h.await("the API server is not ready", func(ctx context.Context) error {
 		return ready.RESTClient().Get().AbsPath("/readyz").Do(ctx).Error()
 	})
-	for _, component := range []struct {
-		command      []string
-		secret, port string
-	}{
-		{controllermanager.Deployment(tenant).Spec.Template.Spec.Containers[0].Command, v1alpha1.SecretControllerManager, "10257"},
-		{scheduler.Deployment(tenant).Spec.Template.Spec.Containers[0].Command, v1alpha1.SecretScheduler, "10259"},
-	} {
-		path := h.writeKubeconfig(component.secret)
-		h.run(component.command, "--secure-port="+h.ports[component.port],
-			"--kubeconfig="+path, "--authentication-kubeconfig="+path, "--authorization-kubeconfig="+path)
+	path := h.writeKubeconfig(v1alpha1.SecretControllerManager)
+	h.run(controllermanager.Deployment(tenant).Spec.Template.Spec.Containers[0].Command, "--secure-port="+h.ports["10257"],
+		"--kubeconfig="+path, "--authentication-kubeconfig="+path, "--authorization-kubeconfig="+path)
+	path = h.writeKubeconfig(v1alpha1.SecretScheduler)
+	config := strings.ReplaceAll(string(scheduler.Config(tenant)), controlplane.ConfigFile(v1alpha1.KubeconfigKey), path)
+	if err := os.WriteFile(filepath.Join(h.folder, "pki", scheduler.ConfigFileKey), []byte(config), 0o600); err != nil {
+		h.Fatal(err)
 	}
+	h.run(scheduler.Deployment(tenant).Spec.Template.Spec.Containers[0].Command, "--secure-port="+h.ports["10259"],
+		"--authentication-kubeconfig="+path, "--authorization-kubeconfig="+path)
 }
 
 func TestControlPlaneRuns(t *testing.T) {

@@ -2,7 +2,9 @@
 package scheduler
 
 import (
-	"strconv"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -14,10 +16,23 @@ import (
 	"slipway.dev/operators/cluster/controlplane"
 )
 
-// KubeconfigSecret names the Secret with the scheduler's kubeconfig.
-const KubeconfigSecret = "kube-scheduler-kubeconfig"
+// ConfigSecret names the Secret with the scheduler's kubeconfig and
+// configuration.
+const (
+	ConfigSecret  = "kube-scheduler-config"
+	ConfigFileKey = "config.yaml"
+)
+
+// maxBackoffSeconds bounds the time after which a pod that fitted nowhere is
+// tried again once something has changed. A tenant's first pods are tried in
+// vain until its first worker is there: with the default of ten seconds they
+// would then wait for that long.
+const maxBackoffSeconds = 2
 
 const port = 10259
+
+// annotationConfigHash rolls the pod when its configuration changes.
+const annotationConfigHash = "slipway.dev/config-hash"
 
 // PKI is the key pair that the scheduler needs.
 var PKI = []controlplane.SecretFiles{
@@ -26,18 +41,21 @@ var PKI = []controlplane.SecretFiles{
 
 // Deployment runs the scheduler.
 func Deployment(t controlplane.Tenant) *appsv1ac.DeploymentApplyConfiguration {
+	configHash := sha256.Sum256(Config(t))
 	template := t.Template(controlplane.Pod{
-		Component:  controlplane.Scheduler,
-		Image:      t.Kubernetes(controlplane.Scheduler),
-		Command:    command(t),
-		Env:        []*corev1ac.EnvVarApplyConfiguration{controlplane.CollectGarbageEarly()},
-		PKI:        PKI,
-		Kubeconfig: KubeconfigSecret,
-		Port:       port,
-		Startup:    controlplane.StartupProbe(corev1.URISchemeHTTPS, "/livez"),
-		Liveness:   controlplane.LivenessProbe(corev1.URISchemeHTTPS, "/livez"),
-		Resources:  controlplane.Requests("50m", "48Mi"),
-		Hosts:      map[string]string{t.ServiceHost(controlplane.APIServer): t.APIServerClusterIP},
+		Component: controlplane.Scheduler,
+		Image:     t.Kubernetes(controlplane.Scheduler),
+		Command:   command(),
+		Env:       []*corev1ac.EnvVarApplyConfiguration{controlplane.CollectGarbageEarly()},
+		PKI:       PKI,
+		Config:    controlplane.SecretFiles{Secret: ConfigSecret, Keys: []string{v1alpha1.KubeconfigKey, ConfigFileKey}},
+		Port:      port,
+		Startup:   controlplane.StartupProbe(corev1.URISchemeHTTPS, "/livez"),
+		Liveness:  controlplane.LivenessProbe(corev1.URISchemeHTTPS, "/livez"),
+		Resources: controlplane.Requests("50m", "48Mi"),
+		Hosts:     map[string]string{t.ServiceHost(controlplane.APIServer): t.APIServerClusterIP},
+		// Schedulers with and without a lease must not run side by side.
+		Annotations: map[string]string{annotationConfigHash: hex.EncodeToString(configHash[:8])},
 	})
 	return appsv1ac.Deployment(controlplane.Scheduler, t.HostedNamespace).
 		WithLabels(t.Labels(controlplane.Scheduler)).
@@ -49,17 +67,29 @@ func Deployment(t controlplane.Tenant) *appsv1ac.DeploymentApplyConfiguration {
 			WithTemplate(template))
 }
 
-// command is kubeadm's (phases/controlplane/manifests.go of v1.36).
-func command(t controlplane.Tenant) []string {
-	kubeconfig := controlplane.PKIPath + "/" + v1alpha1.KubeconfigKey
+// command is kubeadm's (phases/controlplane/manifests.go of v1.36), but for what
+// stands in the configuration.
+func command() []string {
+	kubeconfig := controlplane.ConfigFile(v1alpha1.KubeconfigKey)
 	return []string{
 		"kube-scheduler",
 		"--authentication-kubeconfig=" + kubeconfig,
 		"--authorization-kubeconfig=" + kubeconfig,
 		// The kubelet probes the pod's address; everything but the health checks asks for authorization.
 		"--bind-address=0.0.0.0",
-		"--kubeconfig=" + kubeconfig,
-		"--leader-elect=" + strconv.FormatBool(t.Spec.ControlPlane.Replicas > 1),
-		"--profiling=false",
+		"--config=" + controlplane.ConfigFile(ConfigFileKey),
 	}
+}
+
+// Config is the scheduler's configuration.
+func Config(t controlplane.Tenant) []byte {
+	return fmt.Appendf(nil, `apiVersion: kubescheduler.config.k8s.io/v1
+kind: KubeSchedulerConfiguration
+clientConnection:
+  kubeconfig: %s
+leaderElection:
+  leaderElect: %t
+enableProfiling: false
+podMaxBackoffSeconds: %d
+`, controlplane.ConfigFile(v1alpha1.KubeconfigKey), t.Spec.ControlPlane.Replicas > 1, maxBackoffSeconds)
 }

@@ -35,17 +35,18 @@ func (r *Reconciler) planKubeconfigs(ctx context.Context, seen *observation, wan
 	for _, pod := range []struct {
 		secret string
 		user   kubeconfig.User
+		more   map[string][]byte
 	}{
 		{controllermanager.KubeconfigSecret, mounted("system:kube-controller-manager", v1alpha1.SecretControllerManager,
-			controlplane.PKIFile(v1alpha1.SecretCA, corev1.TLSCertKey))},
-		{scheduler.KubeconfigSecret, mounted("system:kube-scheduler", v1alpha1.SecretScheduler,
-			controlplane.PKIFile(v1alpha1.SecretScheduler, "ca.crt"))},
+			controlplane.PKIFile(v1alpha1.SecretCA, corev1.TLSCertKey)), nil},
+		{scheduler.ConfigSecret, mounted("system:kube-scheduler", v1alpha1.SecretScheduler,
+			controlplane.PKIFile(v1alpha1.SecretScheduler, "ca.crt")), map[string][]byte{scheduler.ConfigFileKey: scheduler.Config(t)}},
 	} {
 		encoded, err := kubeconfig.Encode(t.Name, server, pod.user)
 		if err != nil {
 			return err
 		}
-		wanted.add(kubeconfigSecret(t, pod.secret, encoded))
+		wanted.add(kubeconfigSecret(t, pod.secret, encoded).WithData(pod.more))
 	}
 
 	admin, err := r.issuedUser(ctx, t, v1alpha1.SecretAdmin, "kubernetes-admin")
