@@ -18,7 +18,8 @@ func values(recorded *state.State, tags map[string]string, emulated bool) map[st
 		}
 		return base
 	}
-	guest := map[string]any{"nameservers": []string{hub}}
+	// A guest that boots must not take the processor from the control plane that it waits for.
+	guest := map[string]any{"nameservers": []string{hub}, "cpuRequest": "20m"}
 	if emulated {
 		guest["kernelArgs"] = contract.EmulationKernelArgs
 	}
