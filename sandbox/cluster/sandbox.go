@@ -3,9 +3,7 @@ package cluster
 
 import (
 	"context"
-	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 
 	"slipway.dev/sandbox/build"
@@ -105,13 +103,3 @@ func (s *sandbox) specFile(name string) string { return s.entry.Path(name + ".js
 
 // Kubeconfig returns the path of the sandbox's kubeconfig for the host.
 func (o Options) Kubeconfig() string { return o.kubeconfigFile() }
-
-// registryStorage is the folder with the images of all sandboxes. It is part
-// of the cache: what has been pushed once need not be pushed again.
-func (s *sandbox) registryStorage() (string, error) {
-	path := filepath.Join(s.builder.Cache, "registry")
-	if err := os.MkdirAll(path, 0o700); err != nil {
-		return "", fmt.Errorf("making the registry's folder: %w", err)
-	}
-	return path, nil
-}

@@ -178,16 +178,11 @@ func (s *sandbox) record(l launch.Launched, cancel context.CancelCauseFunc) erro
 }
 
 func (s *sandbox) startHub(cancel context.CancelCauseFunc) error {
-	storage, err := s.registryStorage()
-	if err != nil {
-		return err
-	}
 	m, err := hub.Machine(hub.Config{
 		Plan:        s.plan,
 		Credentials: s.credentials,
 		Root:        s.root(hub.Name),
 		Programs:    machine.Programs{"registry": s.programs["registry"]},
-		Storage:     storage,
 		Loopback:    s.state.Loopback,
 	})
 	if err != nil {

@@ -43,8 +43,6 @@ type Config struct {
 	Root string
 	// Programs has the component "registry".
 	Programs machine.Programs
-	// Storage is the host's folder with the registry's content.
-	Storage string
 	// Loopback is the address on the host at which the registry is also reached.
 	Loopback netip.Addr
 }
@@ -63,9 +61,8 @@ func Machine(c Config) (machine.Machine, error) {
 		Spec: supervise.Spec{
 			Hostname: Name,
 			Root:     c.Root,
-			Binds: append(c.Programs.Binds(),
-				supervise.Bind{Source: c.Storage, Target: registryStorage, Writable: true}),
-			Logs: "/var/log",
+			Binds:    c.Programs.Binds(),
+			Logs:     "/var/log",
 			Services: []supervise.Service{
 				{Name: "registry", Command: []string{c.Programs.Path("registry", "registry"), "serve", "/etc/registry/config.yaml"}},
 				{Name: "named", Command: []string{"/usr/sbin/named", "-g", "-n", "1", "-c", "/etc/bind/named.conf"}},

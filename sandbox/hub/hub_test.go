@@ -26,7 +26,7 @@ func config(t *testing.T) Config {
 	}
 	set.TSIGSecret = "c2VjcmV0"
 	return Config{
-		Plan: p, Credentials: set, Root: "/data/hub", Programs: machine.Programs{"registry": "/cache/registry-1"}, Storage: "/cache/registry",
+		Plan: p, Credentials: set, Root: "/data/hub", Programs: machine.Programs{"registry": "/cache/registry-1"},
 		Loopback: netip.MustParseAddr("127.77.5.1"),
 	}
 }

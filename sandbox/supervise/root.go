@@ -32,7 +32,7 @@ func enterRoot(s Spec) error {
 		}
 	}
 	for _, b := range s.Binds {
-		if err := bind(b.Source, filepath.Join(s.Root, b.Target), b.Writable); err != nil {
+		if err := bind(b.Source, filepath.Join(s.Root, b.Target));err != nil {
 			return err
 		}
 	}
@@ -46,7 +46,7 @@ func enterRoot(s Spec) error {
 // programs shows the host's programs and libraries, which cannot be changed
 // from within.
 func programs(root string) error {
-	if err := bind("/usr", filepath.Join(root, "usr"), false); err != nil {
+	if err := bind("/usr", filepath.Join(root, "usr")); err != nil {
 		return err
 	}
 	for _, name := range []string{"bin", "sbin", "lib", "lib32", "lib64", "libx32"} {
@@ -62,7 +62,7 @@ func programs(root string) error {
 		if _, err := os.Stat(path); err != nil {
 			continue
 		}
-		if err := bind(path, filepath.Join(root, path), false); err != nil {
+		if err := bind(path, filepath.Join(root, path)); err != nil {
 			return err
 		}
 	}
@@ -116,7 +116,7 @@ func memoryFileSystems(root string) error {
 }
 
 // bind mounts a folder or a file of the host below the new root.
-func bind(source, target string, writable bool) error {
+func bind(source, target string) error {
 	info, err := os.Stat(source)
 	if err != nil {
 		return err
@@ -126,9 +126,6 @@ func bind(source, target string, writable bool) error {
 	}
 	if err := mount(source, target, "", unix.MS_BIND, ""); err != nil {
 		return err
-	}
-	if writable {
-		return nil
 	}
 	return mount("", target, "", unix.MS_BIND|unix.MS_REMOUNT|unix.MS_RDONLY, "")
 }

@@ -34,11 +34,10 @@ type Spec struct {
 	Services []Service `json:"services"`
 }
 
-// Bind makes a host path visible in the machine.
+// Bind makes a host path visible in the machine, read-only.
 type Bind struct {
-	Source   string `json:"source"`
-	Target   string `json:"target"`
-	Writable bool   `json:"writable,omitempty"`
+	Source string `json:"source"`
+	Target string `json:"target"`
 }
 
 // Service is a program that runs as long as the machine.
