@@ -32,7 +32,7 @@ func enterRoot(s Spec) error {
 		}
 	}
 	for _, b := range s.Binds {
-		if err := bind(b.Source, filepath.Join(s.Root, b.Target));err != nil {
+		if err := bind(b.Source, filepath.Join(s.Root, b.Target)); err != nil {
 			return err
 		}
 	}
