@@ -47,6 +47,7 @@ func main() {
 func bind(flags *flag.FlagSet, options *machine.Options) {
 	flags.StringVar(&options.Registry, "registry", "registry.slipway.internal", "registry of the guests' images")
 	flags.DurationVar(&options.DrainTimeout, "drain-timeout", time.Minute, "how long pods have to leave a worker that is removed")
+	flags.DurationVar(&options.JoinTimeout, "join-timeout", 10*time.Minute, "how long a guest that runs has to become a node before it is started anew")
 	flags.Func("guest-cpu-request", "CPU that the scheduler sets aside for each guest, for example 100m; by default a tenth of its cores", func(s string) (err error) {
 		options.GuestCPURequest, err = resource.ParseQuantity(s)
 		return err

@@ -88,6 +88,7 @@ func (w *world) startOperator(t *testing.T, config *rest.Config) {
 	ctx, stop := context.WithCancel(context.Background())
 	options := machine.Options{
 		Registry: "registry.test", GuestCPURequest: resource.MustParse("100m"), DrainTimeout: time.Minute,
+		JoinTimeout: 10 * time.Minute,
 	}
 	if err := setup(ctx, manager, options, func() time.Time { return time.Now().Add(time.Duration(w.ahead.Load())) }); err != nil {
 		t.Fatal(err)
@@ -116,7 +117,7 @@ func (w *world) connectTenant(t *testing.T) {
 }
 
 // tenantRBAC is what cluster-operator writes into every tenant, as its own
-// tests have it: so a right that the operator needs and does not get is missed.
+// tests have it: a right that the operator needs and does not get fails these.
 func tenantRBAC(t *testing.T) []client.Object {
 	t.Helper()
 	file, err := os.Open("../cluster/addons/testdata/rbac.yaml")

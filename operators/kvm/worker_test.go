@@ -67,6 +67,7 @@ func TestWorker(t *testing.T) {
 		}
 	}
 	w.reports(t, machine, slipway.ConditionNodeReady, metav1.ConditionFalse, "NotRegistered")
+	t.Run("guest hangs", func(t *testing.T) { w.testGuestHangs(t, machine) })
 	w.registerNode(t, machine, "10.244.3.0/24")
 	w.reports(t, machine, slipway.ConditionReady, metav1.ConditionTrue, "Ready")
 	gone(t, w.tenant, metav1.NamespaceSystem, tokenName, &corev1.Secret{})
@@ -86,6 +87,35 @@ func TestWorker(t *testing.T) {
 	t.Run("drain", func(t *testing.T) { w.testDrain(t, machine) })
 	t.Run("drain times out", w.testDrainTimesOut)
 	t.Run("tenant goes", w.testTenantGoes)
+}
+
+// testGuestHangs leaves a guest that does not join alone as long as it may take, and starts it anew after that.
+func (w *world) testGuestHangs(t *testing.T, machine string) {
+	hanging := reads(t, w.management, w.namespace, machine, &kubevirtv1.VirtualMachineInstance{}, nil)
+	w.wake(t, machine, "early")
+	w.ahead.Add(int64(11 * time.Minute))
+	w.wake(t, machine, "late")
+	w.sees(t, "GuestDidNotJoin")
+	w.ahead.Store(0)
+	gone(t, w.management, w.namespace, machine, &kubevirtv1.VirtualMachineInstance{})
+	w.reports(t, machine, slipway.ConditionGuestRunning, metav1.ConditionFalse, "Starting")
+	w.startGuest(t, machine)
+	w.reports(t, machine, slipway.ConditionGuestRunning, metav1.ConditionTrue, "Running")
+	next := reads(t, w.management, w.namespace, machine, &kubevirtv1.VirtualMachineInstance{}, nil)
+	if next.UID == hanging.UID {
+		t.Error("it is the same guest")
+	}
+}
+
+// wake makes an event of a Machine.
+func (w *world) wake(t *testing.T, machine, why string) {
+	t.Helper()
+	m := reads(t, w.management, w.namespace, machine, &slipway.Machine{}, nil)
+	before := m.DeepCopy()
+	m.Annotations["test"] = why
+	if err := w.management.Patch(t.Context(), m, client.MergeFrom(before)); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func (w *world) testServingCertificate(t *testing.T, machine, address string) {

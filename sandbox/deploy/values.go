@@ -8,6 +8,9 @@ import (
 	"slipway.dev/sandbox/state"
 )
 
+// joinTimeout is four times what an emulated guest takes on a busy machine of two cores.
+const joinTimeout = "2m"
+
 // values are those of the chart for a sandbox, whose guests may be emulated.
 func values(recorded *state.State, tags map[string]string, emulated bool) map[string]any {
 	hub := plan.HubAddress.String()
@@ -36,7 +39,7 @@ func values(recorded *state.State, tags map[string]string, emulated bool) map[st
 			// Tenants reach the hub, which has the registry and DNS, and nothing else.
 			"egress": map[string]any{"allow": []string{hub + "/32"}},
 		}),
-		"kvm-operator": merge(image("kvm-operator"), map[string]any{"guest": guest}),
+		"kvm-operator": merge(image("kvm-operator"), map[string]any{"guest": guest, "joinTimeout": joinTimeout}),
 		"dns-operator": merge(image("dns-operator"), map[string]any{
 			"baseDomain":          plan.Zone,
 			"authoritativeServer": fmt.Sprintf("%s:%d", hub, plan.DNSPort),

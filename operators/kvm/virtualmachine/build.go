@@ -109,8 +109,10 @@ func domain(in Input) kubevirtv1.DomainSpec {
 		}},
 		Devices: kubevirtv1.Devices{
 			Disks: []kubevirtv1.Disk{
-				{Name: rootDisk, Serial: contract.RootDiskSerial, DiskDevice: virtioDisk(true)},
-				{Name: stateDisk, Serial: contract.StateDiskSerial, DiskDevice: virtioDisk(false)},
+				// Guests of one management node read the same file: the node's memory has it after the first.
+				{Name: rootDisk, Serial: contract.RootDiskSerial, DiskDevice: virtioDisk(true), Cache: kubevirtv1.CacheWriteThrough},
+				// What the guest writes need not survive its management node.
+				{Name: stateDisk, Serial: contract.StateDiskSerial, DiskDevice: virtioDisk(false), Cache: kubevirtv1.CacheWriteBack},
 				{Name: seedDisk, DiskDevice: virtioDisk(false)},
 			},
 			Interfaces: []kubevirtv1.Interface{{

@@ -36,6 +36,8 @@ type Options struct {
 	Nameservers []netip.Addr
 	// DrainTimeout is how long pods have to leave a Node whose Machine is deleted.
 	DrainTimeout time.Duration
+	// JoinTimeout is how long a guest that runs has to become a Node before it is started anew.
+	JoinTimeout time.Duration
 }
 
 // Tenants gives clients of tenants' APIs.
@@ -71,7 +73,19 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	if err := apply.Status(ctx, r.Client, owner, status(o, tokenErr)); err != nil {
 		return ctrl.Result{}, err
 	}
-	return ctrl.Result{RequeueAfter: renewal}, tokenErr
+	if tokenErr != nil {
+		return ctrl.Result{}, tokenErr
+	}
+	left, err := r.restartIfStuck(ctx, o)
+	return ctrl.Result{RequeueAfter: soonest(renewal, left)}, err
+}
+
+// soonest of two waits, of which zero is none.
+func soonest(a, b time.Duration) time.Duration {
+	if a == 0 || b == 0 {
+		return max(a, b)
+	}
+	return min(a, b)
 }
 
 // create makes what is missing of the Machine in the management cluster, as
