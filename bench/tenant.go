@@ -86,13 +86,20 @@ func (b *bench) awaitAPI(ctx context.Context, key client.ObjectKey) error {
 		return fmt.Errorf("read kubeconfig: %w", err)
 	}
 	config.Timeout = time.Second
+	config.QPS = -1 // asking often is the purpose
 	asker, err := discovery.NewDiscoveryClientForConfig(config)
 	if err != nil {
 		return fmt.Errorf("make client: %w", err)
 	}
-	return wait.PollUntilContextTimeout(ctx, 50*time.Millisecond, limit, true, func(ctx context.Context) (bool, error) {
-		return asker.RESTClient().Get().AbsPath("/readyz").Do(ctx).Error() == nil, nil
+	var last error
+	err = wait.PollUntilContextTimeout(ctx, 50*time.Millisecond, limit, true, func(ctx context.Context) (bool, error) {
+		last = asker.RESTClient().Get().AbsPath("/readyz").Do(ctx).Error()
+		return last == nil, nil
 	})
+	if err != nil {
+		return fmt.Errorf("wait for %s: %w", config.Host, errors.Join(err, last))
+	}
+	return nil
 }
 
 func (b *bench) secondWorker(ctx context.Context, tc *slipway.TenantCluster) (time.Duration, error) {

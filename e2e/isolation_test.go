@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
@@ -46,10 +47,15 @@ func TestIsolation(t *testing.T) {
 		if err := one.connectFrom(t, pod, target{name: "own API", host: "kubernetes.default.svc", port: 443}); err != nil {
 			t.Fatalf("a pod reaches its own API server: %v", err)
 		}
+		// All at once: each waits until its attempt times out.
+		var attempts sync.WaitGroup
+		defer attempts.Wait()
 		for _, target := range targets {
-			if err := one.connectFrom(t, pod, target); err == nil {
-				t.Errorf("a pod of a tenant reached %s at %s", target.name, target)
-			}
+			attempts.Go(func() {
+				if err := one.connectFrom(t, pod, target); err == nil {
+					t.Errorf("a pod of a tenant reached %s at %s", target.name, target)
+				}
+			})
 		}
 	})
 	t.Run("through the API server", func(t *testing.T) { testProxyBridge(t, one, targets) })
@@ -155,20 +161,28 @@ func testProxyBridge(t *testing.T, te *tenant, targets []target) {
 	if output, err := te.proxyToNode(t, nodes.Items[0].Name); err != nil || output != "ok" {
 		t.Fatalf("the API server proxies to the tenant's own node: %q, %v", output, err)
 	}
+	var attempts sync.WaitGroup
+	defer attempts.Wait()
 	for i, target := range targets {
-		node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "bridge-" + strconv.Itoa(i)}}
-		node.Status.Addresses = []corev1.NodeAddress{{Type: corev1.NodeInternalIP, Address: target.host}}
-		node.Status.DaemonEndpoints.KubeletEndpoint.Port = int32(target.port)
-		if err := te.client.Create(t.Context(), node); err != nil {
-			t.Fatal(err)
-		}
-		output, err := te.proxyToNode(t, node.Name)
-		if reached(output, err) {
-			t.Errorf("the API server proxied to %s at %s: %q, %v", target.name, target, output, err)
-		}
-		if err := te.client.Delete(t.Context(), node); err != nil {
-			t.Fatal(err)
-		}
+		attempts.Go(func() { te.proxyTo(t, "bridge-"+strconv.Itoa(i), target) })
+	}
+}
+
+// proxyTo makes a Node that has its kubelet at the target, and fails the story if the API server gets an answer there.
+func (te *tenant) proxyTo(t *testing.T, name string, to target) {
+	node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: name}}
+	node.Status.Addresses = []corev1.NodeAddress{{Type: corev1.NodeInternalIP, Address: to.host}}
+	node.Status.DaemonEndpoints.KubeletEndpoint.Port = int32(to.port)
+	if err := te.client.Create(t.Context(), node); err != nil {
+		t.Errorf("make Node %s: %v", name, err)
+		return
+	}
+	output, err := te.proxyToNode(t, name)
+	if reached(output, err) {
+		t.Errorf("the API server proxied to %s at %s: %q, %v", to.name, to, output, err)
+	}
+	if err := te.client.Delete(t.Context(), node); err != nil {
+		t.Errorf("delete Node %s: %v", name, err)
 	}
 }
 

@@ -115,11 +115,8 @@ func (te *tenant) awaitReadyNodes(t *testing.T, want int) {
 	awaitObjects(t, env.management, &slipway.MachineList{}, &slipway.Machine{}, "Machines", func(machines []*slipway.Machine) bool {
 		return len(machines) == want
 	}, client.InNamespace(te.Status.HostedNamespace))
-	nodes := &corev1.NodeList{}
-	if err := te.client.List(t.Context(), nodes); err != nil {
-		t.Fatal(err)
-	}
-	if len(nodes.Items) != want {
-		t.Fatalf("the tenant has %d nodes, want %d", len(nodes.Items), want)
-	}
+	// A node that was just Ready carries its taint for a moment longer.
+	awaitObjects(t, te.client, &corev1.NodeList{}, &corev1.Node{}, "Nodes that take pods", func(nodes []*corev1.Node) bool {
+		return len(nodes) == want && !slices.ContainsFunc(nodes, func(n *corev1.Node) bool { return len(n.Spec.Taints) > 0 })
+	})
 }

@@ -165,15 +165,15 @@ func (te *tenant) explain(t *testing.T) {
 }
 
 // alpha is the tenant that several stories look at, made by the first that asks.
-var alpha shared
+var alpha sharedTenant
 
-type shared struct {
+type sharedTenant struct {
 	once   sync.Once
 	tenant *tenant
 }
 
 // get makes the tenant, if it is not there, and waits until it is Ready. It lives until the stories end.
-func (s *shared) get(t *testing.T) *tenant {
+func (s *sharedTenant) get(t *testing.T) *tenant {
 	t.Helper()
 	s.once.Do(func() {
 		spec := specification("team-alpha", "main")

@@ -7,6 +7,7 @@ import (
 
 	"slipway.dev/sandbox/build"
 	"slipway.dev/sandbox/deploy"
+	"slipway.dev/sandbox/state"
 )
 
 // keepUnused is how long the cache keeps what is built and not used again: long enough to go back to last week's source.
@@ -44,8 +45,14 @@ func newBuildCommand() *cobra.Command {
 			if _, err = builder.Images(ctx, build.ImageNames(names...)...); err != nil || !all {
 				return err
 			}
-			_, _, err = deploy.Build(ctx, builder)
-			return err
+			if _, _, err := deploy.Build(ctx, builder); err != nil {
+				return err
+			}
+			// The nodes of a sandbox run what they found in the cache when it came up.
+			if state.Any() {
+				return nil
+			}
+			return builder.Prune(time.Now().Add(-keepUnused))
 		},
 	}
 	command.Flags().BoolVar(&images, "images", images, "make the container images too")

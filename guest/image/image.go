@@ -95,7 +95,7 @@ func Build(ctx context.Context, o Options) (Result, error) {
 		Hash: hash, Kernel: filepath.Join(dir, "vmlinuz"), Initrd: filepath.Join(dir, "initrd.img"),
 		Root: filepath.Join(dir, "root.img"), Bill: filepath.Join(dir, "packages"),
 	}
-	// The time of its last use says how long a result is of use.
+	// The sandbox removes from the cache what has not been used for long.
 	if err := os.Chtimes(dir, time.Time{}, time.Now()); !errors.Is(err, fs.ErrNotExist) {
 		return result, err
 	}

@@ -17,7 +17,7 @@ import (
 type Builder struct {
 	// Root is the top of the Slipway source tree.
 	Root string
-	// Cache holds components/, images/ and bin/.
+	// Cache holds components/, programs/, images/, guest/, debian/ and bin/.
 	Cache string
 	// Log gets one line per result.
 	Log io.Writer

@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -101,22 +100,33 @@ func used(dir string) bool {
 // Prune removes results, and what interrupted builds left, that no build has used since the given time.
 func (b *Builder) Prune(unusedSince time.Time) error {
 	for _, kind := range []string{"components", "programs", "images", "guest"} {
-		parent := filepath.Join(b.Cache, kind)
-		entries, err := os.ReadDir(parent)
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := pruneFolder(filepath.Join(b.Cache, kind), unusedSince); err != nil {
+			return fmt.Errorf("removing what is no longer used: %w", err)
+		}
+	}
+	return nil
+}
+
+func pruneFolder(parent string, unusedSince time.Time) error {
+	unlock, err := lock(parent)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	entries, err := os.ReadDir(parent)
+	if err != nil {
+		return err
+	}
+	for _, entry := range entries {
+		info, err := entry.Info()
+		if err != nil {
 			return err
 		}
-		for _, entry := range entries {
-			info, err := entry.Info()
-			if err != nil {
-				return err
-			}
-			if !entry.IsDir() || !info.ModTime().Before(unusedSince) {
-				continue
-			}
-			if err := os.RemoveAll(filepath.Join(parent, entry.Name())); err != nil {
-				return fmt.Errorf("removing what is no longer used: %w", err)
-			}
+		if !entry.IsDir() || !info.ModTime().Before(unusedSince) {
+			continue
+		}
+		if err := os.RemoveAll(filepath.Join(parent, entry.Name())); err != nil {
+			return err
 		}
 	}
 	return nil

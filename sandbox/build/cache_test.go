@@ -140,7 +140,7 @@ func TestPrune(t *testing.T) {
 	if err := b.Prune(time.Now().Add(-time.Minute)); err != nil {
 		t.Fatal(err)
 	}
-	left, err := filepath.Glob(filepath.Join(b.Cache, "*", "*"))
+	left, err := filepath.Glob(filepath.Join(b.Cache, "*", "*-1"))
 	if err != nil {
 		t.Fatal(err)
 	}

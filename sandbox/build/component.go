@@ -29,8 +29,8 @@ type Component struct {
 // Patch changes a module: a text in one of its files, or whole files. It fails the build when the module no longer has
 // what it replaces.
 type Patch struct {
-	// Name enters the hash of the component.
 	Name string
+	// In File, Old becomes New.
 	File string
 	Old  string
 	New  string

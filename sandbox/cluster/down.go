@@ -82,15 +82,23 @@ func clear(ctx context.Context, name string) error {
 	return nil
 }
 
+// dataPaths are what a sandbox makes in its data folder.
+func dataPaths(o Options) ([]string, error) {
+	paths, err := filepath.Glob(filepath.Join(o.DataDir, "*.kubeconfig"))
+	if err != nil {
+		return nil, err
+	}
+	return append(paths, o.kubeconfigFile(), o.credentialsFile(),
+		filepath.Join(o.DataDir, "machines"), filepath.Join(o.DataDir, "log")), nil
+}
+
 // removeData removes what a sandbox makes in its data folder, and the folder
 // itself if nothing else is in it.
 func removeData(o Options) error {
-	paths, err := filepath.Glob(filepath.Join(o.DataDir, "*.kubeconfig"))
+	paths, err := dataPaths(o)
 	if err != nil {
 		return err
 	}
-	paths = append(paths, o.kubeconfigFile(), o.credentialsFile(),
-		filepath.Join(o.DataDir, "machines"), filepath.Join(o.DataDir, "log"))
 	for _, path := range paths {
 		if err := os.RemoveAll(path); err != nil {
 			return fmt.Errorf("removing the sandbox's data: %w", err)
@@ -135,5 +143,15 @@ func Leftovers(o Options) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	return slices.Concat(found, mounts, processes), nil
+	paths, err := dataPaths(o)
+	if err != nil {
+		return nil, err
+	}
+	var data []string
+	for _, path := range paths {
+		if _, err := os.Lstat(path); err == nil {
+			data = append(data, "data "+path)
+		}
+	}
+	return slices.Concat(found, mounts, processes, data), nil
 }

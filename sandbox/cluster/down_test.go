@@ -83,6 +83,7 @@ func TestDownLeavesNothing(t *testing.T) {
 		"network namespace slipway." + o.Name + ".0",
 		"network namespace slipway." + o.Name + ".1",
 		"network namespace slipway." + o.Name + ".hub",
+		"data " + filepath.Join(o.DataDir, "machines"),
 	}
 	if diff := cmp.Diff(want, found); diff != "" {
 		t.Errorf("before (-want +got):\n%s", diff)

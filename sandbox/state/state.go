@@ -134,6 +134,12 @@ func Exists(name string) bool {
 	return err == nil
 }
 
+// Any tells whether anything is recorded about any sandbox.
+func Any() bool {
+	entries, err := os.ReadDir(directory)
+	return err == nil && len(entries) > 0
+}
+
 func load(path string) (*State, error) {
 	data, err := os.ReadFile(path)
 	if errors.Is(err, os.ErrNotExist) {

@@ -115,7 +115,7 @@ func memoryFileSystems(root string) error {
 	return nil
 }
 
-// bind mounts a folder or a file of the host below the new root.
+// bind mounts a folder or a file of the host below the new root, read-only.
 func bind(source, target string) error {
 	info, err := os.Stat(source)
 	if err != nil {

@@ -78,7 +78,7 @@ func Service(t controlplane.Tenant) *corev1ac.ServiceApplyConfiguration {
 		WithLabels(t.Labels(controlplane.APIServer)).
 		WithSpec(corev1ac.ServiceSpec().
 			WithType(corev1.ServiceType(t.Spec.Exposure.Type)).
-			// A sole server has nobody to hand over to: whoever calls it early hears from itself that it is not ready.
+			// A sole server has nobody to hand over to: it is found as soon as it listens, as with kubeadm.
 			WithPublishNotReadyAddresses(t.Spec.ControlPlane.Replicas == 1).
 			WithSelector(t.Selector(controlplane.APIServer)).
 			WithPorts(corev1ac.ServicePort().WithName("https").WithPort(v1alpha1.APIServerPort).

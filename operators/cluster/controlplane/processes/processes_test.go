@@ -201,7 +201,7 @@ func (h *host) runControlPlane(tenant controlplane.Tenant) {
 	h.run(controllermanager.Deployment(tenant).Spec.Template.Spec.Containers[0].Command, "--secure-port="+h.ports["10257"],
 		"--kubeconfig="+path, "--authentication-kubeconfig="+path, "--authorization-kubeconfig="+path)
 	path = h.writeKubeconfig(v1alpha1.SecretScheduler)
-	config := strings.ReplaceAll(string(scheduler.Config(tenant)), controlplane.ConfigFile(v1alpha1.KubeconfigKey), path)
+	config := strings.ReplaceAll(string(scheduler.Config()), controlplane.ConfigFile(v1alpha1.KubeconfigKey), path)
 	if err := os.WriteFile(filepath.Join(h.folder, "pki", scheduler.ConfigFileKey), []byte(config), 0o600); err != nil {
 		h.Fatal(err)
 	}

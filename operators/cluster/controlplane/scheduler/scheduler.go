@@ -2,9 +2,8 @@
 package scheduler
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
+	"strconv"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -31,9 +30,6 @@ const maxBackoffSeconds = 2
 
 const port = 10259
 
-// annotationConfigHash rolls the pod when its configuration changes.
-const annotationConfigHash = "slipway.dev/config-hash"
-
 // PKI is the key pair that the scheduler needs.
 var PKI = []controlplane.SecretFiles{
 	{Secret: v1alpha1.SecretScheduler, Keys: []string{corev1.TLSCertKey, corev1.TLSPrivateKeyKey, "ca.crt"}},
@@ -41,11 +37,10 @@ var PKI = []controlplane.SecretFiles{
 
 // Deployment runs the scheduler.
 func Deployment(t controlplane.Tenant) *appsv1ac.DeploymentApplyConfiguration {
-	configHash := sha256.Sum256(Config(t))
 	template := t.Template(controlplane.Pod{
 		Component: controlplane.Scheduler,
 		Image:     t.Kubernetes(controlplane.Scheduler),
-		Command:   command(),
+		Command:   command(t),
 		Env:       []*corev1ac.EnvVarApplyConfiguration{controlplane.CollectGarbageEarly()},
 		PKI:       PKI,
 		Config:    controlplane.SecretFiles{Secret: ConfigSecret, Keys: []string{v1alpha1.KubeconfigKey, ConfigFileKey}},
@@ -54,8 +49,6 @@ func Deployment(t controlplane.Tenant) *appsv1ac.DeploymentApplyConfiguration {
 		Liveness:  controlplane.LivenessProbe(corev1.URISchemeHTTPS, "/livez"),
 		Resources: controlplane.Requests("50m", "48Mi"),
 		Hosts:     map[string]string{t.ServiceHost(controlplane.APIServer): t.APIServerClusterIP},
-		// Schedulers with and without a lease must not run side by side.
-		Annotations: map[string]string{annotationConfigHash: hex.EncodeToString(configHash[:8])},
 	})
 	return appsv1ac.Deployment(controlplane.Scheduler, t.HostedNamespace).
 		WithLabels(t.Labels(controlplane.Scheduler)).
@@ -68,8 +61,9 @@ func Deployment(t controlplane.Tenant) *appsv1ac.DeploymentApplyConfiguration {
 }
 
 // command is kubeadm's (phases/controlplane/manifests.go of v1.36), but for what
-// stands in the configuration.
-func command() []string {
+// stands in the configuration. Of the flags that the configuration has fields
+// for, --leader-elect alone counts beside it.
+func command(t controlplane.Tenant) []string {
 	kubeconfig := controlplane.ConfigFile(v1alpha1.KubeconfigKey)
 	return []string{
 		"kube-scheduler",
@@ -78,18 +72,17 @@ func command() []string {
 		// The kubelet probes the pod's address; everything but the health checks asks for authorization.
 		"--bind-address=0.0.0.0",
 		"--config=" + controlplane.ConfigFile(ConfigFileKey),
+		"--leader-elect=" + strconv.FormatBool(t.Spec.ControlPlane.Replicas > 1),
 	}
 }
 
 // Config is the scheduler's configuration.
-func Config(t controlplane.Tenant) []byte {
+func Config() []byte {
 	return fmt.Appendf(nil, `apiVersion: kubescheduler.config.k8s.io/v1
 kind: KubeSchedulerConfiguration
 clientConnection:
   kubeconfig: %s
-leaderElection:
-  leaderElect: %t
 enableProfiling: false
 podMaxBackoffSeconds: %d
-`, controlplane.ConfigFile(v1alpha1.KubeconfigKey), t.Spec.ControlPlane.Replicas > 1, maxBackoffSeconds)
+`, controlplane.ConfigFile(v1alpha1.KubeconfigKey), maxBackoffSeconds)
 }

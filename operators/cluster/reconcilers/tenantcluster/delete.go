@@ -19,8 +19,8 @@ import (
 	"slipway.dev/operators/cluster/deletion"
 )
 
-// How long the objects of a stage may take before the next stage begins
-// without them. The sum is what a deletion can last when everything hangs.
+// How long each object of a stage may take, from its own deletion on, before
+// the next stage begins without it.
 const (
 	podsBound      = 2 * time.Minute
 	networkBound   = 30 * time.Second

@@ -28,7 +28,8 @@ const (
 )
 
 // planKubeconfigs adds a kubeconfig for everybody who talks to the API server.
-// Those of pods refer to the files that the pods mount.
+// Those of pods refer to the files that the pods mount, and come with what else
+// configures them.
 func (r *Reconciler) planKubeconfigs(ctx context.Context, seen *observation, wanted *plan) error {
 	t := wanted.tenant
 	server := "https://" + net.JoinHostPort(t.ServiceHost(controlplane.APIServer), strconv.Itoa(v1alpha1.APIServerPort))
@@ -40,7 +41,7 @@ func (r *Reconciler) planKubeconfigs(ctx context.Context, seen *observation, wan
 		{controllermanager.KubeconfigSecret, mounted("system:kube-controller-manager", v1alpha1.SecretControllerManager,
 			controlplane.PKIFile(v1alpha1.SecretCA, corev1.TLSCertKey)), nil},
 		{scheduler.ConfigSecret, mounted("system:kube-scheduler", v1alpha1.SecretScheduler,
-			controlplane.PKIFile(v1alpha1.SecretScheduler, "ca.crt")), map[string][]byte{scheduler.ConfigFileKey: scheduler.Config(t)}},
+			controlplane.PKIFile(v1alpha1.SecretScheduler, "ca.crt")), map[string][]byte{scheduler.ConfigFileKey: scheduler.Config()}},
 	} {
 		encoded, err := kubeconfig.Encode(t.Name, server, pod.user)
 		if err != nil {
