@@ -16,7 +16,8 @@ const (
 // tuning keeps the kernel from spending boot time on what a virtual machine does not need. Timings under emulation are
 // jittery enough to mark the TSC unstable and fall back to a slower clock; five page-table levels are walked in software
 // there; and huge pages that nobody asked for have to be cleared. The tick is periodic: under emulation on a busy host a
-// one-shot timer interrupt is lost now and then, and a processor that waits for it waits for ever.
+// one-shot timer interrupt is lost now and then, and a processor that waits for it waits for ever. What a period cannot
+// make up for is an interrupt that stays in service, which was seen as well: such a guest is kvm-operator's to restart.
 const tuning = "nohz=off highres=off no5lvl transparent_hugepage=madvise tsc=reliable no_timer_check random.trust_cpu=on cryptomgr.notests rcupdate.rcu_expedited=1 audit=0"
 
 // EmulationKernelArgs shall follow KernelArgs where guests are emulated: the processor's flaws which the kernel works around
