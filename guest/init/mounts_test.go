@@ -18,7 +18,7 @@ func TestStateMounts(t *testing.T) {
 		want   []mount
 	}{
 		"disk": {"/dev/vdb", []mount{
-			{source: "/dev/vdb", target: "/var", fstype: "ext4", flags: unix.MS_NOATIME, data: "noinit_itable,errors=panic"}, opt,
+			{source: "/dev/vdb", target: "/var", fstype: "ext4", flags: unix.MS_NOATIME, data: "noinit_itable,barrier=0,errors=panic"}, opt,
 		}},
 		"memory": {"", []mount{
 			{source: "tmpfs", target: "/var", fstype: "tmpfs", flags: unix.MS_NOSUID | unix.MS_NODEV, data: "mode=755"}, opt,

@@ -12,16 +12,20 @@ import (
 
 func TestAwaitFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "file")
-	for name, prepare := range map[string]func() error{
-		"renamed": func() error {
+	// In this order: the file of the first is there for the second.
+	for _, test := range []struct {
+		name    string
+		prepare func() error
+	}{
+		{"renamed", func() error {
 			return errors.Join(os.WriteFile(path+".new", nil, 0o600), os.Rename(path+".new", path))
-		},
-		"there already": func() error { return nil },
+		}},
+		{"there already", func() error { return nil }},
 	} {
-		t.Run(name, func(t *testing.T) {
+		t.Run(test.name, func(t *testing.T) {
 			found := make(chan error)
 			go func() { found <- AwaitFile(t.Context(), path) }()
-			if err := prepare(); err != nil {
+			if err := test.prepare(); err != nil {
 				t.Fatal(err)
 			}
 			select {
@@ -33,9 +37,6 @@ func TestAwaitFile(t *testing.T) {
 				t.Error("the file was not seen")
 			}
 		})
-		if err := os.WriteFile(path, nil, 0o600); err != nil {
-			t.Fatal(err)
-		}
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
 	defer cancel()
