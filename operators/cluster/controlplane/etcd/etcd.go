@@ -69,15 +69,34 @@ func port(name string, number int32) *corev1ac.ServicePortApplyConfiguration {
 	return corev1ac.ServicePort().WithName(name).WithPort(number).WithProtocol(corev1.ProtocolTCP).WithTargetPort(intstr.FromInt32(number))
 }
 
-// StatefulSet runs the members.
-func StatefulSet(t controlplane.Tenant) *appsv1ac.StatefulSetApplyConfiguration {
+// Claims are those that the StatefulSet would make for its members. They are
+// made ahead of it, while certificates are issued: its controller creates a pod
+// and its claim at once, and a scheduler that sees the pod first, or a claim
+// that another controller is just annotating, backs off.
+func Claims(t controlplane.Tenant) []*corev1ac.PersistentVolumeClaimApplyConfiguration {
+	var claims []*corev1ac.PersistentVolumeClaimApplyConfiguration
+	for member := range t.Spec.ControlPlane.Etcd.Replicas {
+		name := fmt.Sprintf("%s-%s-%d", dataVolume, controlplane.Etcd, member)
+		claims = append(claims, corev1ac.PersistentVolumeClaim(name, t.HostedNamespace).
+			WithLabels(t.Labels(controlplane.Etcd)).
+			WithSpec(claimSpec(t)))
+	}
+	return claims
+}
+
+func claimSpec(t controlplane.Tenant) *corev1ac.PersistentVolumeClaimSpecApplyConfiguration {
 	size := t.Spec.ControlPlane.Etcd
-	claim := corev1ac.PersistentVolumeClaimSpec().
+	spec := corev1ac.PersistentVolumeClaimSpec().
 		WithAccessModes(corev1.ReadWriteOnce).
 		WithResources(corev1ac.VolumeResourceRequirements().WithRequests(corev1.ResourceList{corev1.ResourceStorage: size.Storage}))
 	if size.StorageClassName != nil {
-		claim.WithStorageClassName(*size.StorageClassName)
+		spec.WithStorageClassName(*size.StorageClassName)
 	}
+	return spec
+}
+
+// StatefulSet runs the members.
+func StatefulSet(t controlplane.Tenant) *appsv1ac.StatefulSetApplyConfiguration {
 	template := t.Template(controlplane.Pod{
 		Component: controlplane.Etcd,
 		Image:     fmt.Sprintf("%s/%s:%s", t.Images.Registry, controlplane.Etcd, t.Images.EtcdTag),
@@ -101,7 +120,7 @@ func StatefulSet(t controlplane.Tenant) *appsv1ac.StatefulSetApplyConfiguration 
 		WithLabels(t.Labels(controlplane.Etcd)).
 		WithSpec(appsv1ac.StatefulSetSpec().
 			WithServiceName(controlplane.Etcd).
-			WithReplicas(size.Replicas).
+			WithReplicas(t.Spec.ControlPlane.Etcd.Replicas).
 			WithPodManagementPolicy(appsv1.ParallelPodManagement).
 			WithPersistentVolumeClaimRetentionPolicy(appsv1ac.StatefulSetPersistentVolumeClaimRetentionPolicy().
 				WithWhenDeleted(appsv1.DeletePersistentVolumeClaimRetentionPolicyType).
@@ -110,7 +129,7 @@ func StatefulSet(t controlplane.Tenant) *appsv1ac.StatefulSetApplyConfiguration 
 			WithTemplate(template).
 			WithVolumeClaimTemplates(corev1ac.PersistentVolumeClaim(dataVolume, "").
 				WithLabels(t.Labels(controlplane.Etcd)).
-				WithSpec(claim)))
+				WithSpec(claimSpec(t))))
 }
 
 // command is kubeadm's (phases/etcd/local.go of v1.36), for several members

@@ -10,11 +10,11 @@ import (
 
 func TestObjects(t *testing.T) {
 	tenant := golden.Tenant()
-	golden.Compare(t, "single", etcd.Service(tenant), etcd.ClientService(tenant), etcd.StatefulSet(tenant))
+	golden.Compare(t, "single", etcd.Service(tenant), etcd.ClientService(tenant), etcd.Claims(tenant)[0], etcd.StatefulSet(tenant))
 
 	tenant.Spec.ControlPlane.Etcd.Replicas = 3
 	tenant.Spec.ControlPlane.Etcd.StorageClassName = new("fast")
-	golden.Compare(t, "three", etcd.ClientService(tenant), etcd.StatefulSet(tenant))
+	golden.Compare(t, "three", etcd.ClientService(tenant), etcd.Claims(tenant)[2], etcd.StatefulSet(tenant))
 }
 
 func TestMembersKnowEachOther(t *testing.T) {

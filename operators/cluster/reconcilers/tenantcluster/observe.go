@@ -113,6 +113,7 @@ func (r *Reconciler) observe(ctx context.Context, cluster *v1alpha1.TenantCluste
 	addToIndex(seen.index, "Service", services.Items)
 	addToIndex(seen.index, "StatefulSet", statefulSets.Items)
 	addToIndex(seen.index, "Deployment", deployments.Items)
+	addToIndex(seen.index, "PersistentVolumeClaim", claims.Items)
 	addToIndex(seen.index, "Secret", secrets.Items)
 	return seen, r.observeKubeconfig(ctx, seen)
 }

@@ -169,6 +169,11 @@ func (r *Reconciler) planRegistries(ctx context.Context, seen *observation, want
 // the API server starts when it answers, because it would exit and be backed off.
 func (r *Reconciler) planControlPlane(seen *observation, wanted *plan) error {
 	t := wanted.tenant
+	if !seen.has("StatefulSet", controlplane.Etcd) {
+		for _, claim := range etcd.Claims(t) {
+			wanted.add(claim)
+		}
+	}
 	if missing := t.MissingSecrets(etcd.PKI); len(missing) > 0 {
 		wanted.wait("TenantPKI %s: Secrets not issued yet: %s", t.Name, strings.Join(missing, ", "))
 	} else {
