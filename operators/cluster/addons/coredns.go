@@ -158,8 +158,10 @@ func container(image string) *corev1ac.ContainerApplyConfiguration {
 			port("readiness-probe", 8181, corev1.ProtocolTCP)).
 		WithLivenessProbe(corev1ac.Probe().WithHTTPGet(get("/health", "liveness-probe")).
 			WithInitialDelaySeconds(60).WithTimeoutSeconds(5).WithSuccessThreshold(1).WithFailureThreshold(5)).
-		// Twice as often as kubeadm's: a new cluster waits for it.
-		WithReadinessProbe(corev1ac.Probe().WithHTTPGet(get("/ready", "readiness-probe")).WithPeriodSeconds(5)).
+		// Not in kubeadm's: a new cluster waits for its DNS, and the readiness
+		// probe, which follows at once, comes only every ten seconds.
+		WithStartupProbe(corev1ac.Probe().WithHTTPGet(get("/ready", "readiness-probe")).WithPeriodSeconds(1).WithFailureThreshold(300)).
+		WithReadinessProbe(corev1ac.Probe().WithHTTPGet(get("/ready", "readiness-probe"))).
 		WithSecurityContext(corev1ac.SecurityContext().
 			WithAllowPrivilegeEscalation(false).
 			WithCapabilities(corev1ac.Capabilities().WithAdd("NET_BIND_SERVICE").WithDrop("ALL")).
