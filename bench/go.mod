@@ -11,6 +11,8 @@ require (
 	slipway.dev/api v0.0.0
 )
 
+require golang.org/x/sync v0.22.0 // indirect
+
 require (
 	github.com/beorn7/perks v1.0.1 // indirect
 	github.com/cespare/xxhash/v2 v2.3.0 // indirect
@@ -63,6 +65,9 @@ require (
 	sigs.k8s.io/randfill v1.0.0 // indirect
 	sigs.k8s.io/structured-merge-diff/v6 v6.4.2 // indirect
 	sigs.k8s.io/yaml v1.6.0 // indirect
+	slipway.dev/kit v0.0.0
 )
 
 replace slipway.dev/api => ../api
+
+replace slipway.dev/kit => ../kit

@@ -9,12 +9,11 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/apimachinery/pkg/watch"
-	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/tools/clientcmd"
@@ -22,6 +21,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	slipway "slipway.dev/api/v1alpha1"
+	"slipway.dev/kit/tenantapi"
 )
 
 // limit bounds each wait; what takes longer has failed.
@@ -85,26 +85,19 @@ func (b *bench) awaitAPI(ctx context.Context, key client.ObjectKey) error {
 	if err != nil {
 		return fmt.Errorf("read kubeconfig: %w", err)
 	}
-	config.Timeout = time.Second
-	config.QPS = -1 // asking often is the purpose
-	asker, err := discovery.NewDiscoveryClientForConfig(config)
-	if err != nil {
-		return fmt.Errorf("make client: %w", err)
-	}
-	var last error
-	err = wait.PollUntilContextTimeout(ctx, 50*time.Millisecond, limit, true, func(ctx context.Context) (bool, error) {
-		last = asker.RESTClient().Get().AbsPath("/readyz").Do(ctx).Error()
-		return last == nil, nil
-	})
-	if err != nil {
-		return fmt.Errorf("wait for %s: %w", config.Host, errors.Join(err, last))
-	}
-	return nil
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	return tenantapi.AwaitReadyz(ctx, config, 50*time.Millisecond)
 }
 
+// secondWorker measures how long a tenant that is Ready waits for one worker more.
 func (b *bench) secondWorker(ctx context.Context, tc *slipway.TenantCluster) (time.Duration, error) {
 	current := &slipway.TenantCluster{}
-	if err := b.client.Get(ctx, client.ObjectKeyFromObject(tc), current); err != nil {
+	err := b.follow(ctx, tc, func(_ watch.EventType, seen *slipway.TenantCluster) bool {
+		current = seen
+		return meta.IsStatusConditionTrue(seen.Status.Conditions, slipway.ConditionReady)
+	})
+	if err != nil {
 		return 0, err
 	}
 	before := current.DeepCopy()
@@ -113,7 +106,7 @@ func (b *bench) secondWorker(ctx context.Context, tc *slipway.TenantCluster) (ti
 	if err := b.client.Patch(ctx, current, client.MergeFrom(before)); err != nil {
 		return 0, fmt.Errorf("scale %s: %w", tc.Name, err)
 	}
-	err := b.follow(ctx, tc, func(_ watch.EventType, current *slipway.TenantCluster) bool { return workers(current) == 2 })
+	err = b.follow(ctx, tc, func(_ watch.EventType, current *slipway.TenantCluster) bool { return workers(current) == 2 })
 	return time.Since(start), err
 }
 

@@ -134,7 +134,7 @@ func (c *Clusters) connect(key client.ObjectKey, kubeconfig []byte) (*connection
 // next Get makes another.
 func (c *Clusters) run(ctx context.Context, key client.ObjectKey, conn *connection, config *rest.Config) {
 	defer conn.cancel()
-	err := awaitReadyz(ctx, config)
+	err := AwaitReadyz(ctx, config, 250*time.Millisecond)
 	if ctx.Err() != nil {
 		return // the connection was ended
 	}
@@ -184,17 +184,23 @@ func (c *Clusters) drop(key client.ObjectKey, conn *connection) {
 	c.OnReady(key)
 }
 
-// awaitReadyz asks until the API server says that it is ready. No watch can
-// tell when a server of another cluster begins to answer.
-func awaitReadyz(ctx context.Context, config *rest.Config) error {
+// AwaitReadyz asks every so often until the API server says that it is ready.
+// No watch can tell when a server of another cluster begins to answer.
+func AwaitReadyz(ctx context.Context, config *rest.Config, interval time.Duration) error {
 	config = rest.CopyConfig(config)
 	config.Timeout = 5 * time.Second
+	config.QPS = -1 // interval is the limit
 	asker, err := discovery.NewDiscoveryClientForConfig(config)
 	if err != nil {
 		return fmt.Errorf("make client: %w", err)
 	}
-	return wait.PollUntilContextCancel(ctx, 250*time.Millisecond, true, func(ctx context.Context) (bool, error) {
-		err := asker.RESTClient().Get().AbsPath("/readyz").Do(ctx).Error()
-		return err == nil, nil
+	var last error
+	err = wait.PollUntilContextCancel(ctx, interval, true, func(ctx context.Context) (bool, error) {
+		last = asker.RESTClient().Get().AbsPath("/readyz").Do(ctx).Error()
+		return last == nil, nil
 	})
+	if err != nil {
+		return fmt.Errorf("wait for %s: %w", config.Host, errors.Join(err, last))
+	}
+	return nil
 }
