@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"net/netip"
@@ -47,7 +48,13 @@ func main() {
 func bind(flags *flag.FlagSet, options *machine.Options) {
 	flags.StringVar(&options.Registry, "registry", "registry.slipway.internal", "registry of the guests' images")
 	flags.DurationVar(&options.DrainTimeout, "drain-timeout", time.Minute, "how long pods have to leave a worker that is removed")
-	flags.DurationVar(&options.JoinTimeout, "join-timeout", 10*time.Minute, "how long a guest that runs has to become a node before it is started anew")
+	options.JoinTimeout = 10 * time.Minute
+	flags.Func("join-timeout", "how long a guest that runs has to become a node before it is started anew (default 10m)", func(s string) (err error) {
+		if options.JoinTimeout, err = time.ParseDuration(s); err == nil && options.JoinTimeout <= 0 {
+			err = errors.New("give a positive duration, for example 10m: no guest joins at once")
+		}
+		return err
+	})
 	flags.Func("guest-cpu-request", "CPU that the scheduler sets aside for each guest, for example 100m; by default a tenth of its cores", func(s string) (err error) {
 		options.GuestCPURequest, err = resource.ParseQuantity(s)
 		return err

@@ -1,0 +1,34 @@
+package main
+
+import (
+	"flag"
+	"io"
+	"testing"
+	"time"
+
+	"slipway.dev/operators/kvm/reconcilers/machine"
+)
+
+func TestJoinTimeout(t *testing.T) {
+	for _, test := range []struct {
+		args    []string
+		want    time.Duration
+		refused bool
+	}{
+		{want: 10 * time.Minute},
+		{args: []string{"--join-timeout=2m"}, want: 2 * time.Minute},
+		{args: []string{"--join-timeout=0s"}, refused: true},
+		{args: []string{"--join-timeout=soon"}, refused: true},
+	} {
+		var options machine.Options
+		flags := flag.NewFlagSet(name, flag.ContinueOnError)
+		flags.SetOutput(io.Discard)
+		bind(flags, &options)
+		err := flags.Parse(test.args)
+		if refused := err != nil; refused != test.refused {
+			t.Errorf("%q: error %v", test.args, err)
+		} else if err == nil && options.JoinTimeout != test.want {
+			t.Errorf("%q: %s, want %s", test.args, options.JoinTimeout, test.want)
+		}
+	}
+}
