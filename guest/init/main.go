@@ -73,6 +73,9 @@ func basics() error {
 func (m *machine) start(pods, runtime context.Context, stop chan<- os.Signal) {
 	stateMounted := make(chan struct{})
 	m.loadModules("early.order")
+	if err := kernel.OnlineCPUs("/sys/devices/system/cpu"); err != nil {
+		m.report("%v", err)
+	}
 	go m.watchPowerButton(stop) // outlives us: a read of an input device cannot be interrupted
 	m.background.Go(func() {
 		if err := m.prepareState(runtime); err != nil {

@@ -58,3 +58,29 @@ func TestSetSysctls(t *testing.T) {
 		t.Errorf("ip_forward is %q, %v", got, err)
 	}
 }
+
+func TestOnlineCPUs(t *testing.T) {
+	dir := t.TempDir()
+	for name, state := range map[string]string{"cpu0/topology": "", "cpu1/online": "0\n", "cpu2/online": "1\n", "cpuidle/online": "0\n"} {
+		if err := errors.Join(os.MkdirAll(filepath.Join(dir, filepath.Dir(name)), 0o755), os.WriteFile(filepath.Join(dir, name), []byte(state), 0o644)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := OnlineCPUs(dir); err != nil {
+		t.Error(err)
+	}
+	for name, want := range map[string]string{"cpu1/online": "1", "cpu2/online": "1\n", "cpuidle/online": "0\n"} {
+		if got, err := os.ReadFile(filepath.Join(dir, name)); err != nil || string(got) != want {
+			t.Errorf("%s is %q, %v; want %q", name, got, err, want)
+		}
+	}
+	if err := os.Mkdir(filepath.Join(dir, "cpu3"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(filepath.Join(dir, "cpu3/online"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := OnlineCPUs(dir); err == nil {
+		t.Error("no error for a processor that cannot be started")
+	}
+}
