@@ -70,9 +70,10 @@ func port(name string, number int32) *corev1ac.ServicePortApplyConfiguration {
 }
 
 // Claims are those that the StatefulSet would make for its members. They are
-// made ahead of it, while certificates are issued: its controller creates a pod
-// and its claim at once, and a scheduler that sees the pod first, or a claim
-// that another controller is just annotating, backs off.
+// made ahead of it, while certificates are issued, and are not its own: its
+// controller creates or changes a claim in the moment in which it creates the
+// pod, and a scheduler that sees the pod first, or writes to the claim at the
+// same time, backs off.
 func Claims(t controlplane.Tenant) []*corev1ac.PersistentVolumeClaimApplyConfiguration {
 	var claims []*corev1ac.PersistentVolumeClaimApplyConfiguration
 	for member := range t.Spec.ControlPlane.Etcd.Replicas {
@@ -122,9 +123,6 @@ func StatefulSet(t controlplane.Tenant) *appsv1ac.StatefulSetApplyConfiguration 
 			WithServiceName(controlplane.Etcd).
 			WithReplicas(t.Spec.ControlPlane.Etcd.Replicas).
 			WithPodManagementPolicy(appsv1.ParallelPodManagement).
-			WithPersistentVolumeClaimRetentionPolicy(appsv1ac.StatefulSetPersistentVolumeClaimRetentionPolicy().
-				WithWhenDeleted(appsv1.DeletePersistentVolumeClaimRetentionPolicyType).
-				WithWhenScaled(appsv1.RetainPersistentVolumeClaimRetentionPolicyType)).
 			WithSelector(metav1ac.LabelSelector().WithMatchLabels(t.Selector(controlplane.Etcd))).
 			WithTemplate(template).
 			WithVolumeClaimTemplates(corev1ac.PersistentVolumeClaim(dataVolume, "").

@@ -36,6 +36,7 @@ func tenantComesUp(e *environment) {
 	if diff := cmp.Diff(wantEgress, port.Spec.ManagementEgress); diff != "" {
 		e.Errorf("management egress (-want +got):\n%s", diff)
 	}
+	e.get(&corev1.PersistentVolumeClaim{}, e.hosted, "data-etcd-0")
 	e.gone(&appsv1.StatefulSet{}, e.hosted, "etcd")
 	e.wantCondition(v1alpha1.ConditionControlPlaneReady, "False Waiting: TenantPKI demo: Secrets not issued yet: etcd-peer, etcd-server")
 	e.wantCondition(v1alpha1.ConditionPKIReady, "False Pending: TenantPKI demo: its operator has not reported yet")

@@ -84,10 +84,11 @@ func (r *Reconciler) stages(ctx context.Context, cluster *v1alpha1.TenantCluster
 	}, nil
 }
 
-// controlPlaneObjects are workloads, then their pods, then the pods' NICs: each
-// would come back, or hang, if it went before what is named first.
+// controlPlaneObjects are workloads, then their pods, then what the pods used,
+// volumes and NICs: each would come back, or hang, if it went before what is
+// named first.
 func controlPlaneObjects(seen *observation) []deletion.Object {
-	var workloads, pods, ports []deletion.Object
+	var workloads, pods, used []deletion.Object
 	for _, set := range pointers(seen.workloads.StatefulSets) {
 		workloads = append(workloads, deletion.Object{Kind: "StatefulSet", Object: set})
 	}
@@ -97,8 +98,11 @@ func controlPlaneObjects(seen *observation) []deletion.Object {
 	for _, pod := range pointers(seen.workloads.Pods) {
 		pods = append(pods, deletion.Object{Kind: "Pod", Object: pod})
 	}
+	for _, claim := range pointers(seen.workloads.Claims) {
+		used = append(used, deletion.Object{Kind: "PersistentVolumeClaim", Object: claim})
+	}
 	for _, port := range seen.apiServerPorts() {
-		ports = append(ports, deletion.Object{Kind: "NetworkPort", Object: port})
+		used = append(used, deletion.Object{Kind: "NetworkPort", Object: port})
 	}
 	switch {
 	case len(workloads) > 0:
@@ -106,7 +110,7 @@ func controlPlaneObjects(seen *observation) []deletion.Object {
 	case len(pods) > 0:
 		return pods
 	default:
-		return ports
+		return used
 	}
 }
 

@@ -38,6 +38,7 @@ func deletionOfARunningTenant(e *environment) {
 		e.Fatal(err)
 	}
 
+	e.releaseClaims()
 	e.deleteCluster()
 	result := e.reconcile()
 	e.wantCondition(v1alpha1.ConditionReady, "False Deleting: workers, control plane and DNS: waiting for NodePool a")
@@ -45,6 +46,7 @@ func deletionOfARunningTenant(e *environment) {
 		e.Errorf("looks again after %v", result.RequeueAfter)
 	}
 	e.gone(&appsv1.StatefulSet{}, e.hosted, "kube-apiserver")
+	e.gone(&corev1.PersistentVolumeClaim{}, e.hosted, "data-etcd-0")
 	e.get(&v1alpha1.TenantNetwork{}, e.hosted, "demo")
 
 	e.get(pool, e.hosted, "a")
@@ -76,6 +78,7 @@ func deletionGoesOnWithoutWhatHangs(e *environment) {
 	if err := e.client.Update(e.Context(), pool); err != nil {
 		e.Fatal(err)
 	}
+	e.releaseClaims()
 	e.deleteCluster()
 	e.reconcile()
 	e.now = e.now.Add(podsBound + 10*time.Second)

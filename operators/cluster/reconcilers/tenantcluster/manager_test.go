@@ -58,6 +58,7 @@ func managerIsWokenByEverything(e *environment) {
 		}
 		return nil
 	})
+	e.releaseClaims()
 	if err := e.client.Delete(e.Context(), e.cluster()); err != nil {
 		e.Fatal(err)
 	}
