@@ -43,9 +43,17 @@ up: components ## bring up the sandbox with Slipway and the example tenant
 down: $(SANDBOX) ## leave nothing: no process, mount, namespace, link, cgroup or data (KEEP=1 keeps the data)
 	$(SANDBOX) down --name $(NAME) $(if $(KEEP),--keep-data)
 
+# A sandbox named after the target, which goes away whatever the outcome and leaves nothing.
+define own-sandbox
+trap 'status=$$?; $(SANDBOX) down --name $@ && $(SANDBOX) verify-clean --name $@ --data-dir build/$@ || status=1; exit $$status' EXIT
+$(SANDBOX) up --name $@ --data-dir build/$@
+$(SANDBOX) deploy --name $@
+endef
+
 .PHONY: bench
-bench: ## measure speed and memory on the sandbox
-	KUBECONFIG=$(DATA)/kubeconfig go run ./bench
+bench: components ## measure speed and memory, on a sandbox of its own without other tenants
+	$(own-sandbox)
+	KUBECONFIG=build/$@/kubeconfig go run ./bench
 
 ## Tests ---------------------------------------------------------------------
 
@@ -72,13 +80,10 @@ verify: ## generated files and go.mod files are up to date
 # Which stories, as a regular expression.
 RUN ?= .
 
-# The stories run on a sandbox of their own, which goes away whatever their outcome and leaves nothing.
 .PHONY: e2e
-e2e: $(SANDBOX) ## the user stories, each against the real thing
-	trap 'status=$$?; $(SANDBOX) down --name e2e && $(SANDBOX) verify-clean --name e2e --data-dir build/e2e || status=1; exit $$status' EXIT
-	$(SANDBOX) up --name e2e --data-dir build/e2e
-	$(SANDBOX) deploy --name e2e
-	while read -r variable; do export "$$variable"; done < <($(SANDBOX) e2e-environment --name e2e)
+e2e: $(SANDBOX) ## the user stories, each against the real thing, on a sandbox of its own
+	$(own-sandbox)
+	while read -r variable; do export "$$variable"; done < <($(SANDBOX) e2e-environment --name $@)
 	go test -v -count=1 -timeout 45m -run '$(RUN)' ./e2e/...
 
 ## Development ---------------------------------------------------------------

@@ -87,10 +87,13 @@ func (b *bench) measure(ctx context.Context, rounds int) ([]figure, error) {
 		apiReady = append(apiReady, created.apiReady)
 		workerReady = append(workerReady, created.workerReady)
 		if round == 0 {
-			if second, err = b.secondWorker(ctx, tc); err != nil {
+			if err := b.settle(ctx, tc); err != nil {
 				return nil, err
 			}
 			if plane, operators, err = b.memory(ctx, slipway.HostedNamespace(tc.Namespace, tc.Name)); err != nil {
+				return nil, err
+			}
+			if second, err = b.secondWorker(ctx, tc); err != nil {
 				return nil, err
 			}
 		}

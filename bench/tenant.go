@@ -27,8 +27,8 @@ import (
 // limit bounds each wait; what takes longer has failed.
 const limit = 5 * time.Minute
 
-// settle is how long a tenant is left alone before its memory is read.
-const settle = 30 * time.Second
+// idle is how long a tenant that is Ready is left alone until it counts as idle.
+const idle = 30 * time.Second
 
 type bench struct {
 	client client.WithWatch
@@ -90,14 +90,26 @@ func (b *bench) awaitAPI(ctx context.Context, key client.ObjectKey) error {
 	return tenantapi.AwaitReadyz(ctx, config, 50*time.Millisecond)
 }
 
-// secondWorker measures how long a tenant that is Ready waits for one worker more.
-func (b *bench) secondWorker(ctx context.Context, tc *slipway.TenantCluster) (time.Duration, error) {
-	current := &slipway.TenantCluster{}
-	err := b.follow(ctx, tc, func(_ watch.EventType, seen *slipway.TenantCluster) bool {
-		current = seen
-		return meta.IsStatusConditionTrue(seen.Status.Conditions, slipway.ConditionReady)
+// settle waits until a tenant is Ready and idle.
+func (b *bench) settle(ctx context.Context, tc *slipway.TenantCluster) error {
+	err := b.follow(ctx, tc, func(_ watch.EventType, current *slipway.TenantCluster) bool {
+		return meta.IsStatusConditionTrue(current.Status.Conditions, slipway.ConditionReady)
 	})
 	if err != nil {
+		return err
+	}
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(idle):
+		return nil
+	}
+}
+
+// secondWorker measures how long an idle tenant waits for one worker more.
+func (b *bench) secondWorker(ctx context.Context, tc *slipway.TenantCluster) (time.Duration, error) {
+	current := &slipway.TenantCluster{}
+	if err := b.client.Get(ctx, client.ObjectKeyFromObject(tc), current); err != nil {
 		return 0, err
 	}
 	before := current.DeepCopy()
@@ -106,7 +118,7 @@ func (b *bench) secondWorker(ctx context.Context, tc *slipway.TenantCluster) (ti
 	if err := b.client.Patch(ctx, current, client.MergeFrom(before)); err != nil {
 		return 0, fmt.Errorf("scale %s: %w", tc.Name, err)
 	}
-	err = b.follow(ctx, tc, func(_ watch.EventType, current *slipway.TenantCluster) bool { return workers(current) == 2 })
+	err := b.follow(ctx, tc, func(_ watch.EventType, current *slipway.TenantCluster) bool { return workers(current) == 2 })
 	return time.Since(start), err
 }
 
@@ -169,11 +181,6 @@ type summary struct {
 
 // memory is the working set of one tenant's control plane, without its guests, and that of all operators.
 func (b *bench) memory(ctx context.Context, hosted string) (plane, operators int64, err error) {
-	select {
-	case <-ctx.Done():
-		return 0, 0, ctx.Err()
-	case <-time.After(settle):
-	}
 	nodes := &corev1.NodeList{}
 	if err := b.client.List(ctx, nodes); err != nil {
 		return 0, 0, fmt.Errorf("list nodes: %w", err)
