@@ -16,9 +16,7 @@ const (
 // tuning keeps the kernel from spending boot time on what a virtual machine does not need. Timings under emulation are
 // jittery enough to mark the TSC unstable and fall back to a slower clock; five page-table levels are walked in software
 // there; and huge pages that nobody asked for have to be cleared. The kernel starts on one processor, and init turns on
-// the others when drivers have set up the devices: when one processor of an emulated machine moves a device's memory,
-// QEMU from 10.0.4 on may take another's end-of-interrupt for a write to something else, after which that processor never
-// gets a timer interrupt again, or give up on an assertion in iotlb_to_section.
+// the others when drivers have set up the devices: before that, emulated guests hang now and then (ADR 6).
 const tuning = "maxcpus=1 no5lvl transparent_hugepage=madvise tsc=reliable no_timer_check random.trust_cpu=on cryptomgr.notests rcupdate.rcu_expedited=1 audit=0"
 
 // EmulationKernelArgs shall follow KernelArgs where guests are emulated: the processor's flaws which the kernel works around
