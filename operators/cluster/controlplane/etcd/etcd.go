@@ -70,10 +70,10 @@ func port(name string, number int32) *corev1ac.ServicePortApplyConfiguration {
 }
 
 // Claims are those that the StatefulSet would make for its members. They are
-// made ahead of it, while certificates are issued, and are not its own: its
-// controller creates or changes a claim in the moment in which it creates the
-// pod, and a scheduler that sees the pod first, or writes to the claim at the
-// same time, backs off.
+// made ahead of it, while certificates are issued, and it has no retention
+// policy for them, by which its controller would write an owner into each claim
+// just when the scheduler writes to it: the loser tries again only after a
+// back-off. Whoever removes the StatefulSet removes the claims.
 func Claims(t controlplane.Tenant) []*corev1ac.PersistentVolumeClaimApplyConfiguration {
 	var claims []*corev1ac.PersistentVolumeClaimApplyConfiguration
 	for member := range t.Spec.ControlPlane.Etcd.Replicas {

@@ -14,6 +14,9 @@ func TestObjects(t *testing.T) {
 
 	tenant.Spec.ControlPlane.Etcd.Replicas = 3
 	tenant.Spec.ControlPlane.Etcd.StorageClassName = new("fast")
+	if claims := etcd.Claims(tenant); len(claims) != 3 {
+		t.Fatalf("%d claims for 3 members", len(claims))
+	}
 	golden.Compare(t, "three", etcd.ClientService(tenant), etcd.Claims(tenant)[2], etcd.StatefulSet(tenant))
 }
 

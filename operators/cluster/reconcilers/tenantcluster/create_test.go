@@ -209,3 +209,28 @@ func unchangedTenantCausesNoWrites(e *environment) {
 		e.Errorf("the TenantCluster went from %s to %s with nothing to report", before, after)
 	}
 }
+
+// A claim may have been changed by hand, and its StatefulSet deleted to be made anew.
+func claimsAreLeftAlone(e *environment) {
+	e.createCluster(pools())
+	e.reconcile()
+	e.issuePKI()
+	e.reconcile()
+	claim := &corev1.PersistentVolumeClaim{}
+	e.get(claim, e.hosted, "data-etcd-0")
+	claim.Labels["app.kubernetes.io/component"] = "by-hand"
+	if err := e.client.Update(e.Context(), claim); err != nil {
+		e.Fatal(err)
+	}
+	set := &appsv1.StatefulSet{}
+	e.get(set, e.hosted, "etcd")
+	if err := e.client.Delete(e.Context(), set); err != nil {
+		e.Fatal(err)
+	}
+	e.reconcile()
+	e.get(set, e.hosted, "etcd")
+	e.get(claim, e.hosted, "data-etcd-0")
+	if got := claim.Labels["app.kubernetes.io/component"]; got != "by-hand" {
+		e.Errorf("the claim was written again: its label is %q", got)
+	}
+}

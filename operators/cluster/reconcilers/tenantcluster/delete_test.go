@@ -2,6 +2,7 @@ package tenantcluster
 
 import (
 	"slices"
+	"testing"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -9,6 +10,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"slipway.dev/api/v1alpha1"
+	"slipway.dev/operators/cluster/controlplane"
+	"slipway.dev/operators/cluster/report"
 )
 
 func (e *environment) deleteCluster() {
@@ -102,4 +105,42 @@ func deletionOfAHalfCreatedTenant(e *environment) {
 	e.deleteCluster()
 	e.reconcile()
 	e.gone(&v1alpha1.TenantCluster{}, e.team, "demo")
+}
+
+func TestControlPlaneObjects(t *testing.T) {
+	named := metav1.ObjectMeta{Name: "x"}
+	everything := observation{
+		workloads: report.Workloads{
+			StatefulSets: []appsv1.StatefulSet{{ObjectMeta: named}},
+			Deployments:  []appsv1.Deployment{{ObjectMeta: named}},
+			Pods:         []corev1.Pod{{ObjectMeta: named}},
+			Claims:       []corev1.PersistentVolumeClaim{{ObjectMeta: named}},
+		},
+		ports: []v1alpha1.NetworkPort{{ObjectMeta: metav1.ObjectMeta{
+			Name: "x", Labels: map[string]string{controlplane.LabelComponent: controlplane.APIServer},
+		}}},
+	}
+	pods := everything
+	pods.workloads.StatefulSets, pods.workloads.Deployments = nil, nil
+	used := pods
+	used.workloads.Pods = nil
+	for _, test := range []struct {
+		name string
+		seen observation
+		want []string
+	}{
+		{"workloads", everything, []string{"StatefulSet x", "Deployment x"}},
+		{"pods", pods, []string{"Pod x"}},
+		{"what they used", used, []string{"PersistentVolumeClaim x", "NetworkPort x"}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			var got []string
+			for _, object := range controlPlaneObjects(&test.seen) {
+				got = append(got, object.String())
+			}
+			if !slices.Equal(got, test.want) {
+				t.Errorf("%q, want %q", got, test.want)
+			}
+		})
+	}
 }

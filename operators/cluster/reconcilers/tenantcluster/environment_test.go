@@ -47,6 +47,7 @@ func TestReconciler(t *testing.T) {
 		"replicas-belong-to-whoever-scales":   replicasBelongToWhoeverScales,
 		"foreign-namespace-is-left-alone":     foreignNamespaceIsLeftAlone,
 		"unchanged-tenant-causes-no-writes":   unchangedTenantCausesNoWrites,
+		"claims-are-left-alone":               claimsAreLeftAlone,
 		"deletion-of-a-running-tenant":        deletionOfARunningTenant,
 		"deletion-goes-on-without-what-hangs": deletionGoesOnWithoutWhatHangs,
 		"deletion-of-a-half-created-tenant":   deletionOfAHalfCreatedTenant,

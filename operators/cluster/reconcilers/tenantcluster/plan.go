@@ -164,13 +164,15 @@ func (r *Reconciler) planRegistries(ctx context.Context, seen *observation, want
 	return nil
 }
 
-// planControlPlane adds each component as soon as what it mounts is there. The
+// planControlPlane adds each component as soon as what it mounts is there, and
+// etcd's claims at once. The
 // API server starts beside etcd, as it waits for it by itself; what talks to
 // the API server starts when it answers, because it would exit and be backed off.
 func (r *Reconciler) planControlPlane(seen *observation, wanted *plan) error {
 	t := wanted.tenant
-	if !seen.has("StatefulSet", controlplane.Etcd) {
-		for _, claim := range etcd.Claims(t) {
+	for _, claim := range etcd.Claims(t) {
+		// A claim that is there is left alone: its size may have been raised by hand.
+		if !seen.has("PersistentVolumeClaim", *claim.Name) {
 			wanted.add(claim)
 		}
 	}
