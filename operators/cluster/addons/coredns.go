@@ -159,8 +159,9 @@ func container(image string) *corev1ac.ContainerApplyConfiguration {
 		WithLivenessProbe(corev1ac.Probe().WithHTTPGet(get("/health", "liveness-probe")).
 			WithInitialDelaySeconds(60).WithTimeoutSeconds(5).WithSuccessThreshold(1).WithFailureThreshold(5)).
 		// Not in kubeadm's: a new cluster waits for its DNS, and the readiness
-		// probe, which follows at once, comes only every ten seconds.
-		WithStartupProbe(corev1ac.Probe().WithHTTPGet(get("/ready", "readiness-probe")).WithPeriodSeconds(1).WithFailureThreshold(300)).
+		// probe comes only every ten seconds. It does not give up for an hour,
+		// because CoreDNS is not ready before the API answers.
+		WithStartupProbe(corev1ac.Probe().WithHTTPGet(get("/ready", "readiness-probe")).WithPeriodSeconds(1).WithFailureThreshold(3600)).
 		WithReadinessProbe(corev1ac.Probe().WithHTTPGet(get("/ready", "readiness-probe"))).
 		WithSecurityContext(corev1ac.SecurityContext().
 			WithAllowPrivilegeEscalation(false).
