@@ -46,6 +46,9 @@ func TestJoin(t *testing.T) {
 	if id := plane.kubectl(ctx, "get", "node", machineName, "-o", "jsonpath={.status.nodeInfo.machineID}"); id != strings.ReplaceAll(machineUUID, "-", "") {
 		t.Errorf("machine ID %q does not come from the firmware's %s", id, machineUUID)
 	}
+	if cpus := plane.kubectl(ctx, "get", "node", machineName, "-o", "jsonpath={.status.capacity.cpu}"); cpus != "2" {
+		t.Errorf("the node has %s processors, want 2: those that the kernel leaves off are init's to turn on", cpus)
+	}
 	runPod(ctx, t, plane, g)
 	reportMemory(ctx, t, plane)
 

@@ -14,7 +14,8 @@ import (
 // initrdModules find and mount the root disk.
 var initrdModules = []string{"virtio_pci", "virtio_blk", "erofs"}
 
-// earlyModules are loaded before anything is started, podModules before the first pod runs; in this order. All others
+// earlyModules are loaded before anything is started, podModules before the first pod runs; in this order. Drivers of
+// devices belong to the former: they are loaded while only one processor is on (ADR 6). All others
 // that the image has are loaded when the kernel asks for them, which costs a process each time.
 var (
 	earlyModules = []string{"overlay", "virtio_net", "isofs", "virtio_rng", "evdev", "button"}

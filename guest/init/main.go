@@ -73,6 +73,7 @@ func basics() error {
 func (m *machine) start(pods, runtime context.Context, stop chan<- os.Signal) {
 	stateMounted := make(chan struct{})
 	m.loadModules("early.order")
+	// Only now: while drivers set up devices, a second emulated processor can hang (ADR 6).
 	if err := kernel.OnlineCPUs("/sys/devices/system/cpu"); err != nil {
 		m.report("%v", err)
 	}

@@ -74,13 +74,15 @@ func TestOnlineCPUs(t *testing.T) {
 			t.Errorf("%s is %q, %v; want %q", name, got, err, want)
 		}
 	}
-	if err := os.Mkdir(filepath.Join(dir, "cpu3"), 0o755); err != nil {
+
+	// One that cannot be started keeps none of the others off.
+	if err := errors.Join(os.Mkdir(filepath.Join(dir, "cpu0/online"), 0o755), os.WriteFile(filepath.Join(dir, "cpu1/online"), []byte("0\n"), 0o644)); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Mkdir(filepath.Join(dir, "cpu3/online"), 0o755); err != nil {
-		t.Fatal(err)
+	if err := OnlineCPUs(dir); err == nil || !strings.Contains(err.Error(), "cpu0") {
+		t.Errorf("error %v, want one about cpu0", err)
 	}
-	if err := OnlineCPUs(dir); err == nil {
-		t.Error("no error for a processor that cannot be started")
+	if got, err := os.ReadFile(filepath.Join(dir, "cpu1/online")); err != nil || string(got) != "1" {
+		t.Errorf("cpu1 is %q, %v", got, err)
 	}
 }
