@@ -9,9 +9,8 @@ require (
 	k8s.io/client-go v0.37.2
 	sigs.k8s.io/controller-runtime v0.25.2
 	slipway.dev/api v0.0.0
+	slipway.dev/kit v0.0.0
 )
-
-require golang.org/x/sync v0.22.0 // indirect
 
 require (
 	github.com/beorn7/perks v1.0.1 // indirect
@@ -51,6 +50,7 @@ require (
 	go.yaml.in/yaml/v3 v3.0.4 // indirect
 	golang.org/x/net v0.57.0 // indirect
 	golang.org/x/oauth2 v0.36.0 // indirect
+	golang.org/x/sync v0.22.0 // indirect
 	golang.org/x/sys v0.47.0 // indirect
 	golang.org/x/term v0.45.0 // indirect
 	golang.org/x/text v0.40.0 // indirect
@@ -65,7 +65,6 @@ require (
 	sigs.k8s.io/randfill v1.0.0 // indirect
 	sigs.k8s.io/structured-merge-diff/v6 v6.4.2 // indirect
 	sigs.k8s.io/yaml v1.6.0 // indirect
-	slipway.dev/kit v0.0.0
 )
 
 replace slipway.dev/api => ../api

@@ -109,7 +109,7 @@ func (b *bench) measure(ctx context.Context, rounds int) ([]figure, error) {
 	return []figure{
 		{p50("apply -> tenant API ready"), "12 s", seconds(median(apiReady))},
 		{p50("apply -> first worker Ready"), "45 s", seconds(median(workerReady))},
-		{"second worker, apply -> Ready", "35 s", seconds(second)},
+		{"second worker of an idle tenant, apply -> Ready", "35 s", seconds(second)},
 		{p50("delete -> nothing left"), "30 s", seconds(median(deleted))},
 		{"memory of one idle tenant control plane", "450 MiB", mebibytes(plane)},
 		{"all five operators and the agent together, idle", "250 MiB", mebibytes(operators)},

@@ -184,8 +184,9 @@ func (c *Clusters) drop(key client.ObjectKey, conn *connection) {
 	c.OnReady(key)
 }
 
-// AwaitReadyz asks every so often until the API server says that it is ready.
-// No watch can tell when a server of another cluster begins to answer.
+// AwaitReadyz asks every interval, each time for at most five seconds, until the
+// API server says that it is ready. When ctx ends before, the error holds the
+// last answer. No watch can tell when a server of another cluster begins to answer.
 func AwaitReadyz(ctx context.Context, config *rest.Config, interval time.Duration) error {
 	config = rest.CopyConfig(config)
 	config.Timeout = 5 * time.Second

@@ -18,6 +18,7 @@ func TestJoinTimeout(t *testing.T) {
 		{want: 10 * time.Minute},
 		{args: []string{"--join-timeout=2m"}, want: 2 * time.Minute},
 		{args: []string{"--join-timeout=0s"}, refused: true},
+		{args: []string{"--join-timeout=-1m"}, refused: true},
 		{args: []string{"--join-timeout=soon"}, refused: true},
 	} {
 		var options machine.Options
