@@ -2,7 +2,9 @@ package build
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"strings"
@@ -30,12 +32,35 @@ func InstallPackages(ctx context.Context) error {
 	if len(missing) == 0 {
 		return nil
 	}
-	for _, args := range [][]string{{"update"}, append([]string{"install", "-y", "--no-install-recommends"}, missing...)} {
-		cmd := exec.CommandContext(ctx, "apt-get", args...)
-		cmd.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive")
-		if err := run(cmd); err != nil {
-			return fmt.Errorf("installing Debian packages %s: %w", strings.Join(missing, " "), err)
+	return withoutServices(policyFile, func() error {
+		for _, args := range [][]string{{"update"}, append([]string{"install", "-y", "--no-install-recommends"}, missing...)} {
+			cmd := exec.CommandContext(ctx, "apt-get", args...)
+			cmd.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive")
+			if err := run(cmd); err != nil {
+				return fmt.Errorf("installing Debian packages %s: %w", strings.Join(missing, " "), err)
+			}
 		}
+		return nil
+	})
+}
+
+// policyFile is asked by packages whether they may start their services; 101 means that they may not (invoke-rc.d(8)).
+const policyFile = "/usr/sbin/policy-rc.d"
+
+// withoutServices installs packages and keeps them from starting services on this machine, as BIND's would: the sandbox
+// starts what it needs in its own namespaces. A policy that is there already is the owner's, and stays.
+func withoutServices(policy string, install func() error) (err error) {
+	file, err := os.OpenFile(policy, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o755)
+	if errors.Is(err, fs.ErrExist) {
+		return install()
 	}
-	return nil
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.Remove(policy)) }()
+	_, err = file.WriteString("#!/bin/sh\nexit 101\n")
+	if err = errors.Join(err, file.Close()); err != nil {
+		return err
+	}
+	return install()
 }
