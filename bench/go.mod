@@ -67,6 +67,7 @@ require (
 	sigs.k8s.io/yaml v1.6.0 // indirect
 )
 
-replace slipway.dev/api => ../api
-
-replace slipway.dev/kit => ../kit
+replace (
+	slipway.dev/api => ../api
+	slipway.dev/kit => ../kit
+)

@@ -164,10 +164,10 @@ func (r *Reconciler) planRegistries(ctx context.Context, seen *observation, want
 	return nil
 }
 
-// planControlPlane adds each component as soon as what it mounts is there, and
-// etcd's claims at once. The
-// API server starts beside etcd, as it waits for it by itself; what talks to
-// the API server starts when it answers, because it would exit and be backed off.
+// planControlPlane adds etcd's claims at once, and each component as soon as
+// what it mounts is there. The API server starts beside etcd, as it waits for it
+// by itself; what talks to the API server starts when it answers, because it
+// would exit and be backed off.
 func (r *Reconciler) planControlPlane(seen *observation, wanted *plan) error {
 	t := wanted.tenant
 	for _, claim := range etcd.Claims(t) {
