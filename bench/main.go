@@ -21,7 +21,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
-	slipway "slipway.dev/api/v1alpha1"
+	"slipway.dev/api/v1alpha1"
 )
 
 // figure is one row of the table.
@@ -49,7 +49,7 @@ func run(ctx context.Context, rounds int) error {
 		return fmt.Errorf("read KUBECONFIG: %w", err)
 	}
 	types := runtime.NewScheme()
-	if err := errors.Join(scheme.AddToScheme(types), slipway.AddToScheme(types)); err != nil {
+	if err := errors.Join(scheme.AddToScheme(types), v1alpha1.AddToScheme(types)); err != nil {
 		return err
 	}
 	c, err := client.NewWithWatch(config, client.Options{Scheme: types})
@@ -90,7 +90,7 @@ func (b *bench) measure(ctx context.Context, rounds int) ([]figure, error) {
 			if err := b.settle(ctx, tc); err != nil {
 				return nil, err
 			}
-			if plane, operators, err = b.memory(ctx, slipway.HostedNamespace(tc.Namespace, tc.Name)); err != nil {
+			if plane, operators, err = b.memory(ctx, v1alpha1.HostedNamespace(tc.Namespace, tc.Name)); err != nil {
 				return nil, err
 			}
 			if second, err = b.secondWorker(ctx, tc); err != nil {

@@ -20,7 +20,7 @@ import (
 	watchtools "k8s.io/client-go/tools/watch"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	slipway "slipway.dev/api/v1alpha1"
+	"slipway.dev/api/v1alpha1"
 	"slipway.dev/kit/tenantapi"
 )
 
@@ -40,26 +40,26 @@ type created struct {
 	apiReady, workerReady time.Duration
 }
 
-func newTenant(round int) *slipway.TenantCluster {
-	return &slipway.TenantCluster{
+func newTenant(round int) *v1alpha1.TenantCluster {
+	return &v1alpha1.TenantCluster{
 		ObjectMeta: metav1.ObjectMeta{Namespace: metav1.NamespaceDefault, Name: fmt.Sprintf("bench-%d", round)},
-		Spec: slipway.TenantClusterSpec{
-			Version:   slipway.SupportedVersions[0],
-			NodePools: []slipway.ClusterNodePool{{Name: "a", Replicas: new(int32(1))}},
+		Spec: v1alpha1.TenantClusterSpec{
+			Version:   v1alpha1.SupportedVersions[0],
+			NodePools: []v1alpha1.ClusterNodePool{{Name: "a", Replicas: new(int32(1))}},
 		},
 	}
 }
 
 // create measures how long after its creation a tenant's API answers its
 // team, and its first worker is Ready.
-func (b *bench) create(ctx context.Context, tc *slipway.TenantCluster) (created, error) {
+func (b *bench) create(ctx context.Context, tc *v1alpha1.TenantCluster) (created, error) {
 	var result created
 	start := time.Now()
 	if err := b.client.Create(ctx, tc); err != nil {
 		return result, fmt.Errorf("create %s: %w", tc.Name, err)
 	}
 	var kubeconfig string
-	err := b.follow(ctx, tc, func(_ watch.EventType, current *slipway.TenantCluster) bool {
+	err := b.follow(ctx, tc, func(_ watch.EventType, current *v1alpha1.TenantCluster) bool {
 		kubeconfig = current.Status.KubeconfigSecretName
 		return kubeconfig != ""
 	})
@@ -70,7 +70,7 @@ func (b *bench) create(ctx context.Context, tc *slipway.TenantCluster) (created,
 		return result, err
 	}
 	result.apiReady = time.Since(start)
-	err = b.follow(ctx, tc, func(_ watch.EventType, current *slipway.TenantCluster) bool { return workers(current) == 1 })
+	err = b.follow(ctx, tc, func(_ watch.EventType, current *v1alpha1.TenantCluster) bool { return workers(current) == 1 })
 	result.workerReady = time.Since(start)
 	return result, err
 }
@@ -91,9 +91,9 @@ func (b *bench) awaitAPI(ctx context.Context, key client.ObjectKey) error {
 }
 
 // settle waits until a tenant is Ready and idle.
-func (b *bench) settle(ctx context.Context, tc *slipway.TenantCluster) error {
-	err := b.follow(ctx, tc, func(_ watch.EventType, current *slipway.TenantCluster) bool {
-		return meta.IsStatusConditionTrue(current.Status.Conditions, slipway.ConditionReady)
+func (b *bench) settle(ctx context.Context, tc *v1alpha1.TenantCluster) error {
+	err := b.follow(ctx, tc, func(_ watch.EventType, current *v1alpha1.TenantCluster) bool {
+		return meta.IsStatusConditionTrue(current.Status.Conditions, v1alpha1.ConditionReady)
 	})
 	if err != nil {
 		return err
@@ -107,8 +107,8 @@ func (b *bench) settle(ctx context.Context, tc *slipway.TenantCluster) error {
 }
 
 // secondWorker measures how long an idle tenant waits for one worker more.
-func (b *bench) secondWorker(ctx context.Context, tc *slipway.TenantCluster) (time.Duration, error) {
-	current := &slipway.TenantCluster{}
+func (b *bench) secondWorker(ctx context.Context, tc *v1alpha1.TenantCluster) (time.Duration, error) {
+	current := &v1alpha1.TenantCluster{}
 	if err := b.client.Get(ctx, client.ObjectKeyFromObject(tc), current); err != nil {
 		return 0, err
 	}
@@ -118,29 +118,29 @@ func (b *bench) secondWorker(ctx context.Context, tc *slipway.TenantCluster) (ti
 	if err := b.client.Patch(ctx, current, client.MergeFrom(before)); err != nil {
 		return 0, fmt.Errorf("scale %s: %w", tc.Name, err)
 	}
-	err := b.follow(ctx, tc, func(_ watch.EventType, current *slipway.TenantCluster) bool { return workers(current) == 2 })
+	err := b.follow(ctx, tc, func(_ watch.EventType, current *v1alpha1.TenantCluster) bool { return workers(current) == 2 })
 	return time.Since(start), err
 }
 
 // delete measures until the TenantCluster and its hosted namespace are gone; the operators keep the former until the rest is.
-func (b *bench) delete(ctx context.Context, tc *slipway.TenantCluster) (time.Duration, error) {
+func (b *bench) delete(ctx context.Context, tc *v1alpha1.TenantCluster) (time.Duration, error) {
 	start := time.Now()
 	if err := b.client.Delete(ctx, tc); err != nil {
 		return 0, fmt.Errorf("delete %s: %w", tc.Name, err)
 	}
-	err := b.follow(ctx, tc, func(event watch.EventType, _ *slipway.TenantCluster) bool { return event == watch.Deleted })
+	err := b.follow(ctx, tc, func(event watch.EventType, _ *v1alpha1.TenantCluster) bool { return event == watch.Deleted })
 	if err != nil {
 		return 0, err
 	}
 	took := time.Since(start)
-	hosted := slipway.HostedNamespace(tc.Namespace, tc.Name)
+	hosted := v1alpha1.HostedNamespace(tc.Namespace, tc.Name)
 	if err := b.client.Get(ctx, client.ObjectKey{Name: hosted}, &corev1.Namespace{}); client.IgnoreNotFound(err) != nil || err == nil {
 		return 0, fmt.Errorf("namespace %s is left after %s is gone: %w", hosted, tc.Name, errors.Join(err))
 	}
 	return took, nil
 }
 
-func workers(tc *slipway.TenantCluster) int32 {
+func workers(tc *v1alpha1.TenantCluster) int32 {
 	if tc.Status.Workers == nil || tc.Status.ObservedGeneration != tc.Generation {
 		return 0
 	}
@@ -148,21 +148,21 @@ func workers(tc *slipway.TenantCluster) int32 {
 }
 
 // follow watches one TenantCluster until done says so.
-func (b *bench) follow(ctx context.Context, tc *slipway.TenantCluster, done func(watch.EventType, *slipway.TenantCluster) bool) error {
+func (b *bench) follow(ctx context.Context, tc *v1alpha1.TenantCluster, done func(watch.EventType, *v1alpha1.TenantCluster) bool) error {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	selector := client.MatchingFieldsSelector{Selector: fields.OneTermEqualSelector("metadata.name", tc.Name)}
 	lw := &cache.ListWatch{
 		ListWithContextFunc: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
-			list := &slipway.TenantClusterList{}
+			list := &v1alpha1.TenantClusterList{}
 			return list, b.client.List(ctx, list, client.InNamespace(tc.Namespace), selector, &client.ListOptions{Raw: &o})
 		},
 		WatchFuncWithContext: func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
-			return b.client.Watch(ctx, &slipway.TenantClusterList{}, client.InNamespace(tc.Namespace), selector, &client.ListOptions{Raw: &o})
+			return b.client.Watch(ctx, &v1alpha1.TenantClusterList{}, client.InNamespace(tc.Namespace), selector, &client.ListOptions{Raw: &o})
 		},
 	}
-	_, err := watchtools.UntilWithSync(ctx, lw, &slipway.TenantCluster{}, nil, func(event watch.Event) (bool, error) {
-		current, ok := event.Object.(*slipway.TenantCluster)
+	_, err := watchtools.UntilWithSync(ctx, lw, &v1alpha1.TenantCluster{}, nil, func(event watch.Event) (bool, error) {
+		current, ok := event.Object.(*v1alpha1.TenantCluster)
 		return ok && done(event.Type, current), nil
 	})
 	if err != nil {

@@ -9,7 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/fields"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	slipway "slipway.dev/api/v1alpha1"
+	"slipway.dev/api/v1alpha1"
 )
 
 // Deleting a TenantCluster leaves nothing.
@@ -48,8 +48,8 @@ func TestDeleteWithDeadAPI(t *testing.T) {
 // A tenant that is deleted while it comes up goes as well.
 func TestDeleteHalfCreated(t *testing.T) {
 	te := submit(t, specification("team-delete", "half"))
-	te.TenantCluster = te.await(t, "network of a half created tenant", func(tc *slipway.TenantCluster) bool {
-		return isTrue(tc.Status.Conditions, slipway.ConditionNetworkReady, tc.Generation)
+	te.TenantCluster = te.await(t, "network of a half created tenant", func(tc *v1alpha1.TenantCluster) bool {
+		return isTrue(tc.Status.Conditions, v1alpha1.ConditionNetworkReady, tc.Generation)
 	})
 	te.deleteAndProve(t)
 }
@@ -57,8 +57,8 @@ func TestDeleteHalfCreated(t *testing.T) {
 // deleteAndProve deletes the tenant, if that has not been done, and looks for anything that it left.
 func (te *tenant) deleteAndProve(t *testing.T) {
 	t.Helper()
-	hosted := slipway.HostedNamespace(te.Namespace, te.Name)
-	network := &slipway.TenantNetwork{}
+	hosted := v1alpha1.HostedNamespace(te.Namespace, te.Name)
+	network := &v1alpha1.TenantNetwork{}
 	if err := env.management.Get(t.Context(), client.ObjectKey{Namespace: hosted, Name: te.Name}, network); client.IgnoreNotFound(err) != nil {
 		t.Fatal(err)
 	}
@@ -68,7 +68,7 @@ func (te *tenant) deleteAndProve(t *testing.T) {
 	named := func(name string) client.ListOption {
 		return client.MatchingFieldsSelector{Selector: fields.OneTermEqualSelector("metadata.name", name)}
 	}
-	awaitNone(t, env.management, &slipway.TenantClusterList{}, &slipway.TenantCluster{}, "TenantCluster gone", client.InNamespace(te.Namespace), named(te.Name))
+	awaitNone(t, env.management, &v1alpha1.TenantClusterList{}, &v1alpha1.TenantCluster{}, "TenantCluster gone", client.InNamespace(te.Namespace), named(te.Name))
 	// From here on nothing may be left, so nothing is waited for but the kernel and DNS, which no API shows.
 	te.proveNoObjects(t, hosted, network)
 	awaitNoNames(t, te)
@@ -77,16 +77,16 @@ func (te *tenant) deleteAndProve(t *testing.T) {
 	}
 }
 
-func (te *tenant) proveNoObjects(t *testing.T, hosted string, network *slipway.TenantNetwork) {
+func (te *tenant) proveNoObjects(t *testing.T, hosted string, network *v1alpha1.TenantNetwork) {
 	t.Helper()
 	namespaces := &corev1.NamespaceList{}
-	if err := env.management.List(t.Context(), namespaces, client.MatchingLabels{slipway.LabelTenant: hosted}); err != nil {
+	if err := env.management.List(t.Context(), namespaces, client.MatchingLabels{v1alpha1.LabelTenant: hosted}); err != nil {
 		t.Fatal(err)
 	}
 	for _, namespace := range namespaces.Items {
 		t.Errorf("namespace %s is left", namespace.Name)
 	}
-	ids := &slipway.VirtualNetworkIDList{}
+	ids := &v1alpha1.VirtualNetworkIDList{}
 	if err := env.management.List(t.Context(), ids); err != nil {
 		t.Fatal(err)
 	}

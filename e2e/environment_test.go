@@ -18,7 +18,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
-	slipway "slipway.dev/api/v1alpha1"
+	"slipway.dev/api/v1alpha1"
 )
 
 // environment is where the stories run.
@@ -108,7 +108,7 @@ func image(name string) string { return env.registry.host + "/" + name }
 
 func newClient(config *rest.Config) (client.WithWatch, error) {
 	types := runtime.NewScheme()
-	for _, add := range []func(*runtime.Scheme) error{scheme.AddToScheme, slipway.AddToScheme} {
+	for _, add := range []func(*runtime.Scheme) error{scheme.AddToScheme, v1alpha1.AddToScheme} {
 		if err := add(types); err != nil {
 			return nil, fmt.Errorf("register types: %w", err)
 		}

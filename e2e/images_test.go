@@ -12,7 +12,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 
-	slipway "slipway.dev/api/v1alpha1"
+	"slipway.dev/api/v1alpha1"
 )
 
 // Images, as the sandbox's registry names them.
@@ -23,7 +23,7 @@ const (
 )
 
 // guestImage is the workers' operating system of the usual tenant.
-var guestImage = "guest:" + string(slipway.SupportedVersions[0])
+var guestImage = "guest:" + string(v1alpha1.SupportedVersions[0])
 
 // removeTag takes an image's tag from the registry, and gives what puts it
 // back; the end of the story does so too.

@@ -10,68 +10,68 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	slipway "slipway.dev/api/v1alpha1"
+	"slipway.dev/api/v1alpha1"
 )
 
 // Each specification that cannot work is refused with a message that says what to write instead.
 func TestRejected(t *testing.T) {
 	for name, story := range map[string]struct {
-		change  func(*slipway.TenantCluster)
+		change  func(*v1alpha1.TenantCluster)
 		message string
 	}{
 		"overlapping ranges": {
-			func(tc *slipway.TenantCluster) { tc.Spec.Network.PodCIDR = "10.96.0.0/12" },
+			func(tc *v1alpha1.TenantCluster) { tc.Spec.Network.PodCIDR = "10.96.0.0/12" },
 			"podCIDR and serviceCIDR overlap; use ranges of their own",
 		},
 		"node range too small": {
-			func(tc *slipway.TenantCluster) { tc.Spec.Network.NodeCIDR = "10.200.0.0/28" },
+			func(tc *v1alpha1.TenantCluster) { tc.Spec.Network.NodeCIDR = "10.200.0.0/28" },
 			"nodeCIDR is too small",
 		},
 		"pod range too small": {
-			func(tc *slipway.TenantCluster) { tc.Spec.Network.PodCIDR = "10.244.0.0/24" },
+			func(tc *v1alpha1.TenantCluster) { tc.Spec.Network.PodCIDR = "10.244.0.0/24" },
 			"podCIDR is too small",
 		},
 		"not a range": {
-			func(tc *slipway.TenantCluster) { tc.Spec.Network.PodCIDR = "10.244.0.0" },
+			func(tc *v1alpha1.TenantCluster) { tc.Spec.Network.PodCIDR = "10.244.0.0" },
 			"write it as ADDRESS/PREFIX",
 		},
 		"even number of etcd replicas": {
-			func(tc *slipway.TenantCluster) { tc.Spec.ControlPlane.Etcd.Replicas = 2 },
+			func(tc *v1alpha1.TenantCluster) { tc.Spec.ControlPlane.Etcd.Replicas = 2 },
 			"use 1, 3 or 5",
 		},
 		"unknown version": {
-			func(tc *slipway.TenantCluster) { tc.Spec.Version = "v1.99.0" },
+			func(tc *v1alpha1.TenantCluster) { tc.Spec.Version = "v1.99.0" },
 			"use v1.36.3",
 		},
 		"malformed version": {
-			func(tc *slipway.TenantCluster) { tc.Spec.Version = "1.36" },
+			func(tc *v1alpha1.TenantCluster) { tc.Spec.Version = "1.36" },
 			"a version has the form v1.MINOR.PATCH",
 		},
 		"pool newer than the control plane": {
-			func(tc *slipway.TenantCluster) {
-				tc.Spec.NodePools[0].Version = new(slipway.KubernetesVersion("v1.37.0"))
+			func(tc *v1alpha1.TenantCluster) {
+				tc.Spec.NodePools[0].Version = new(v1alpha1.KubernetesVersion("v1.37.0"))
 			},
 			"a nodePool may not run a newer Kubernetes than the control plane",
 		},
 		"guest memory too small": {
-			func(tc *slipway.TenantCluster) { tc.Spec.NodePools[0].Machine.Memory = resource.MustParse("256Mi") },
+			func(tc *v1alpha1.TenantCluster) { tc.Spec.NodePools[0].Machine.Memory = resource.MustParse("256Mi") },
 			"use 1Gi or more",
 		},
 		"name too long": {
-			func(tc *slipway.TenantCluster) { tc.Name = strings.Repeat("a", 41) },
+			func(tc *v1alpha1.TenantCluster) { tc.Name = strings.Repeat("a", 41) },
 			"use a shorter name",
 		},
 		"name with a dot": {
-			func(tc *slipway.TenantCluster) { tc.Name = "a.b" },
+			func(tc *v1alpha1.TenantCluster) { tc.Name = "a.b" },
 			"must be a DNS label",
 		},
 		"name of a pool": {
-			func(tc *slipway.TenantCluster) { tc.Spec.NodePools[0].Name = "Workers" },
+			func(tc *v1alpha1.TenantCluster) { tc.Spec.NodePools[0].Name = "Workers" },
 			"a nodePool's name must be a DNS label",
 		},
 		"registry without a scheme": {
-			func(tc *slipway.TenantCluster) {
-				tc.Spec.Registries = []slipway.Registry{{Host: "docker.io", Endpoint: "mirror:5000"}}
+			func(tc *v1alpha1.TenantCluster) {
+				tc.Spec.Registries = []v1alpha1.Registry{{Host: "docker.io", Endpoint: "mirror:5000"}}
 			},
 			"endpoint must be a URL",
 		},
@@ -91,15 +91,15 @@ func TestRejected(t *testing.T) {
 func TestRejectedChange(t *testing.T) {
 	te := alpha.get(t)
 	for name, story := range map[string]struct {
-		change  func(*slipway.TenantCluster)
+		change  func(*v1alpha1.TenantCluster)
 		message string
 	}{
-		"ranges":       {func(tc *slipway.TenantCluster) { tc.Spec.Network.PodCIDR = "10.100.0.0/16" }, "cannot change; create another TenantCluster"},
-		"etcd storage": {func(tc *slipway.TenantCluster) { tc.Spec.ControlPlane.Etcd.Storage = resource.MustParse("5Gi") }, "etcd.storage cannot change"},
-		"DNS domain":   {func(tc *slipway.TenantCluster) { tc.Spec.DNS.Domain = "example.internal" }, "dns.domain cannot change"},
+		"ranges":       {func(tc *v1alpha1.TenantCluster) { tc.Spec.Network.PodCIDR = "10.100.0.0/16" }, "cannot change; create another TenantCluster"},
+		"etcd storage": {func(tc *v1alpha1.TenantCluster) { tc.Spec.ControlPlane.Etcd.Storage = resource.MustParse("5Gi") }, "etcd.storage cannot change"},
+		"DNS domain":   {func(tc *v1alpha1.TenantCluster) { tc.Spec.DNS.Domain = "example.internal" }, "dns.domain cannot change"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			changed := &slipway.TenantCluster{}
+			changed := &v1alpha1.TenantCluster{}
 			if err := env.management.Get(t.Context(), client.ObjectKeyFromObject(te.TenantCluster), changed); err != nil {
 				t.Fatal(err)
 			}
@@ -130,7 +130,7 @@ func TestImpossible(t *testing.T) {
 	}
 
 	te.awaitBlocked(t, "Machine a-", "Insufficient memory")
-	mended := &slipway.TenantCluster{}
+	mended := &v1alpha1.TenantCluster{}
 	if err := env.management.Get(t.Context(), client.ObjectKeyFromObject(te.TenantCluster), mended); err != nil {
 		t.Fatal(err)
 	}
@@ -148,8 +148,8 @@ func TestImpossible(t *testing.T) {
 // awaitBlocked waits until the tenant says that all of texts keep its workers from being ready.
 func (te *tenant) awaitBlocked(t *testing.T, texts ...string) {
 	t.Helper()
-	te.await(t, "status says: "+strings.Join(texts, ", "), func(tc *slipway.TenantCluster) bool {
-		c := meta.FindStatusCondition(tc.Status.Conditions, slipway.ConditionWorkersReady)
+	te.await(t, "status says: "+strings.Join(texts, ", "), func(tc *v1alpha1.TenantCluster) bool {
+		c := meta.FindStatusCondition(tc.Status.Conditions, v1alpha1.ConditionWorkersReady)
 		return c != nil && !slices.ContainsFunc(texts, func(text string) bool { return !strings.Contains(c.Message, text) })
 	})
 }

@@ -13,7 +13,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	slipway "slipway.dev/api/v1alpha1"
+	"slipway.dev/api/v1alpha1"
 )
 
 // target is an address that a tenant must not reach.
@@ -119,14 +119,14 @@ func hostedTargets(t *testing.T, te *tenant) []target {
 		case strings.HasPrefix(pod.Name, "etcd-"):
 			targets = append(targets, target{"etcd of the other tenant", pod.Status.PodIP, 2379})
 		case strings.HasPrefix(pod.Name, "kube-apiserver-"):
-			targets = append(targets, target{"API server pod of the other tenant", pod.Status.PodIP, slipway.APIServerPort})
+			targets = append(targets, target{"API server pod of the other tenant", pod.Status.PodIP, v1alpha1.APIServerPort})
 		}
 	}
 	service := &corev1.Service{}
 	if err := env.management.Get(t.Context(), client.ObjectKey{Namespace: te.Status.HostedNamespace, Name: "kube-apiserver"}, service); err != nil {
 		t.Fatal(err)
 	}
-	return append(targets, target{"API Service of the other tenant", service.Spec.ClusterIP, slipway.APIServerPort})
+	return append(targets, target{"API Service of the other tenant", service.Spec.ClusterIP, v1alpha1.APIServerPort})
 }
 
 // testTargetsAlive: on the management node every target does answer, so that

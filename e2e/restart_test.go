@@ -13,7 +13,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	slipway "slipway.dev/api/v1alpha1"
+	"slipway.dev/api/v1alpha1"
 )
 
 // operatorNamespace is where the charts put the operators.
@@ -30,7 +30,7 @@ func TestOperatorsKilled(t *testing.T) {
 	te := submit(t, specification("team-restart", "main"))
 
 	// The moments are conditions becoming true, so that each is somewhere in the middle of the creation.
-	moments := []string{"", slipway.ConditionNetworkReady, slipway.ConditionPKIReady, slipway.ConditionControlPlaneReady, slipway.ConditionAddonsReady}
+	moments := []string{"", v1alpha1.ConditionNetworkReady, v1alpha1.ConditionPKIReady, v1alpha1.ConditionControlPlaneReady, v1alpha1.ConditionAddonsReady}
 	random.Shuffle(len(moments), func(i, j int) { moments[i], moments[j] = moments[j], moments[i] })
 	killAt := map[string][]string{}
 	for i, operator := range operators {
@@ -40,7 +40,7 @@ func TestOperatorsKilled(t *testing.T) {
 		killOperator(t, operator)
 	}
 	delete(killAt, "")
-	te.await(t, "conditions at which operators are killed", func(tc *slipway.TenantCluster) bool {
+	te.await(t, "conditions at which operators are killed", func(tc *v1alpha1.TenantCluster) bool {
 		for moment, names := range killAt {
 			if !isTrue(tc.Status.Conditions, moment, tc.Generation) {
 				continue
@@ -70,10 +70,10 @@ func (te *tenant) proveNothingTwice(t *testing.T) {
 			t.Errorf("%T has %d items, want %d", list, got, want)
 		}
 	}
-	count(&slipway.MachineList{}, 1, hosted)
-	count(&slipway.NetworkPortList{}, 2, hosted) // the worker and the API server
+	count(&v1alpha1.MachineList{}, 1, hosted)
+	count(&v1alpha1.NetworkPortList{}, 2, hosted) // the worker and the API server
 	count(&corev1.PodList{}, 1, hosted, client.MatchingLabels{"kubevirt.io": "virt-launcher"})
-	ids := &slipway.VirtualNetworkIDList{}
+	ids := &v1alpha1.VirtualNetworkIDList{}
 	if err := env.management.List(t.Context(), ids); err != nil {
 		t.Fatal(err)
 	}

@@ -13,7 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/sets"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	slipway "slipway.dev/api/v1alpha1"
+	"slipway.dev/api/v1alpha1"
 )
 
 // A team scales a pool through its TenantCluster, up and down; pods move before a worker goes.
@@ -57,9 +57,9 @@ func (te *tenant) nodesOf(t *testing.T, name string) sets.Set[string] {
 func (te *tenant) awaitDrained(t *testing.T) {
 	t.Helper()
 	hosted := client.InNamespace(te.Status.HostedNamespace)
-	awaitObjects(t, env.management, &slipway.MachineList{}, &slipway.Machine{}, "a Machine is drained before it goes", func(machines []*slipway.Machine) bool {
-		return slices.ContainsFunc(machines, func(m *slipway.Machine) bool {
-			drained := meta.FindStatusCondition(m.Status.Conditions, slipway.ConditionDrained)
+	awaitObjects(t, env.management, &v1alpha1.MachineList{}, &v1alpha1.Machine{}, "a Machine is drained before it goes", func(machines []*v1alpha1.Machine) bool {
+		return slices.ContainsFunc(machines, func(m *v1alpha1.Machine) bool {
+			drained := meta.FindStatusCondition(m.Status.Conditions, v1alpha1.ConditionDrained)
 			return m.DeletionTimestamp != nil && drained != nil && drained.Status == metav1.ConditionTrue && drained.Reason == "Drained"
 		})
 	}, hosted)
@@ -81,7 +81,7 @@ func TestScaleNodePool(t *testing.T) {
 // setReplicas changes one pool of the TenantCluster; nil leaves the number out.
 func (te *tenant) setReplicas(t *testing.T, pool string, replicas *int32) {
 	t.Helper()
-	changed := &slipway.TenantCluster{}
+	changed := &v1alpha1.TenantCluster{}
 	if err := env.management.Get(t.Context(), client.ObjectKeyFromObject(te.TenantCluster), changed); err != nil {
 		t.Fatal(err)
 	}
@@ -108,11 +108,11 @@ func (te *tenant) scaleNodePool(t *testing.T, namespace, name, replicas string) 
 // awaitReadyNodes waits until the pools have that many Machines, all Ready and none on its way out.
 func (te *tenant) awaitReadyNodes(t *testing.T, want int) {
 	t.Helper()
-	te.await(t, "TenantCluster Ready after scaling", func(tc *slipway.TenantCluster) bool {
+	te.await(t, "TenantCluster Ready after scaling", func(tc *v1alpha1.TenantCluster) bool {
 		w := tc.Status.Workers
 		return w != nil && w.Desired == int32(want) && w.Ready == int32(want)
 	})
-	awaitObjects(t, env.management, &slipway.MachineList{}, &slipway.Machine{}, "Machines", func(machines []*slipway.Machine) bool {
+	awaitObjects(t, env.management, &v1alpha1.MachineList{}, &v1alpha1.Machine{}, "Machines", func(machines []*v1alpha1.Machine) bool {
 		return len(machines) == want
 	}, client.InNamespace(te.Status.HostedNamespace))
 	// A node that was just Ready carries its taint for a moment longer.

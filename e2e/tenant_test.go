@@ -17,12 +17,12 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	slipway "slipway.dev/api/v1alpha1"
+	"slipway.dev/api/v1alpha1"
 )
 
 // tenant is a TenantCluster that a story made.
 type tenant struct {
-	*slipway.TenantCluster
+	*v1alpha1.TenantCluster
 	// client of the tenant's own API, once it is ready.
 	client     client.WithWatch
 	config     *rest.Config
@@ -30,18 +30,18 @@ type tenant struct {
 }
 
 // specification is the usual tenant of a story: one worker that can pull the test images.
-func specification(namespace, name string) *slipway.TenantCluster {
-	return &slipway.TenantCluster{
+func specification(namespace, name string) *v1alpha1.TenantCluster {
+	return &v1alpha1.TenantCluster{
 		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name},
-		Spec: slipway.TenantClusterSpec{
-			Version: slipway.SupportedVersions[0],
-			Registries: []slipway.Registry{{
+		Spec: v1alpha1.TenantClusterSpec{
+			Version: v1alpha1.SupportedVersions[0],
+			Registries: []v1alpha1.Registry{{
 				Host:                  env.registry.host,
 				Endpoint:              env.registry.endpoint,
 				CASecretName:          "registry-ca",
 				CredentialsSecretName: "registry-credentials",
 			}},
-			NodePools: []slipway.ClusterNodePool{{Name: "a", Replicas: new(int32(1))}},
+			NodePools: []v1alpha1.ClusterNodePool{{Name: "a", Replicas: new(int32(1))}},
 		},
 	}
 }
@@ -73,7 +73,7 @@ func registryCA(namespace, name string) *corev1.Secret {
 }
 
 // submit creates a TenantCluster and deletes it when the story ends.
-func submit(t *testing.T, spec *slipway.TenantCluster) *tenant {
+func submit(t *testing.T, spec *v1alpha1.TenantCluster) *tenant {
 	t.Helper()
 	if err := newNamespace(t.Context(), spec.Namespace); err != nil {
 		t.Fatal(err)
@@ -86,7 +86,7 @@ func submit(t *testing.T, spec *slipway.TenantCluster) *tenant {
 		if t.Failed() {
 			made.explain(t)
 		}
-		err := env.management.Delete(context.Background(), &slipway.TenantCluster{ObjectMeta: metav1.ObjectMeta{Namespace: spec.Namespace, Name: spec.Name}})
+		err := env.management.Delete(context.Background(), &v1alpha1.TenantCluster{ObjectMeta: metav1.ObjectMeta{Namespace: spec.Namespace, Name: spec.Name}})
 		if client.IgnoreNotFound(err) != nil {
 			t.Errorf("delete TenantCluster: %v", err)
 		}
@@ -97,15 +97,15 @@ func submit(t *testing.T, spec *slipway.TenantCluster) *tenant {
 // awaitReady waits until the tenant is Ready and connects to it.
 func (te *tenant) awaitReady(t *testing.T) {
 	t.Helper()
-	te.TenantCluster = te.await(t, "TenantCluster Ready", func(tc *slipway.TenantCluster) bool {
-		return isTrue(tc.Status.Conditions, slipway.ConditionReady, tc.Generation)
+	te.TenantCluster = te.await(t, "TenantCluster Ready", func(tc *v1alpha1.TenantCluster) bool {
+		return isTrue(tc.Status.Conditions, v1alpha1.ConditionReady, tc.Generation)
 	})
 	te.connect(t)
 }
 
-func (te *tenant) await(t *testing.T, what string, done func(*slipway.TenantCluster) bool) *slipway.TenantCluster {
+func (te *tenant) await(t *testing.T, what string, done func(*v1alpha1.TenantCluster) bool) *v1alpha1.TenantCluster {
 	t.Helper()
-	return awaitObject(t, env.management, client.ObjectKeyFromObject(te.TenantCluster), &slipway.TenantClusterList{}, &slipway.TenantCluster{}, what, done)
+	return awaitObject(t, env.management, client.ObjectKeyFromObject(te.TenantCluster), &v1alpha1.TenantClusterList{}, &v1alpha1.TenantCluster{}, what, done)
 }
 
 // connect reads the kubeconfig that the tenant's team gets.
@@ -152,7 +152,7 @@ func (te *tenant) kubectl(t *testing.T, arguments ...string) (string, error) {
 
 // explain prints what a person would look at when a tenant is not what it should be.
 func (te *tenant) explain(t *testing.T) {
-	hosted := slipway.HostedNamespace(te.Namespace, te.Name)
+	hosted := v1alpha1.HostedNamespace(te.Namespace, te.Name)
 	for _, arguments := range [][]string{
 		{"get", "slipway", "-A", "-o", "wide"},
 		{"get", "pods,vm,vmi,pvc,certificates", "-n", hosted, "-o", "wide"},

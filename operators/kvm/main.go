@@ -23,7 +23,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	slipway "slipway.dev/api/v1alpha1"
+	"slipway.dev/api/v1alpha1"
 	"slipway.dev/kit/operator"
 	"slipway.dev/operators/kvm/reconcilers/csr"
 	"slipway.dev/operators/kvm/reconcilers/machine"
@@ -120,7 +120,7 @@ func setup(ctx context.Context, manager ctrl.Manager, options machine.Options, n
 
 func newScheme() (*runtime.Scheme, error) {
 	scheme := runtime.NewScheme()
-	for _, add := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, slipway.AddToScheme, kubevirtv1.AddToScheme} {
+	for _, add := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, v1alpha1.AddToScheme, kubevirtv1.AddToScheme} {
 		if err := add(scheme); err != nil {
 			return nil, fmt.Errorf("register API types: %w", err)
 		}
@@ -131,7 +131,7 @@ func newScheme() (*runtime.Scheme, error) {
 // cacheOptions leave out what is no tenant's: Secrets and virtual machines of
 // others are neither kept in memory nor looked at.
 func cacheOptions() cache.Options {
-	ofTenants, err := labels.NewRequirement(slipway.LabelTenant, selection.Exists, nil)
+	ofTenants, err := labels.NewRequirement(v1alpha1.LabelTenant, selection.Exists, nil)
 	if err != nil {
 		panic(err) // the label is a constant
 	}

@@ -24,7 +24,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
 
-	slipway "slipway.dev/api/v1alpha1"
+	"slipway.dev/api/v1alpha1"
 	"slipway.dev/kit/operator"
 	"slipway.dev/kit/testenv"
 	"slipway.dev/operators/kvm/reconcilers/machine"
@@ -49,7 +49,7 @@ type world struct {
 func newWorld(t *testing.T) *world {
 	t.Helper()
 	managementREST := testenv.Start(t, testenv.SlipwayCRDs(2), "testdata/kubevirt")
-	w := &world{tenantREST: testenv.Start(t), namespace: slipway.HostedNamespace("team", "demo")}
+	w := &world{tenantREST: testenv.Start(t), namespace: v1alpha1.HostedNamespace("team", "demo")}
 	w.management = newClient(t, managementREST)
 	w.tenant = newClient(t, w.tenantREST)
 
@@ -66,7 +66,7 @@ func newWorld(t *testing.T) *world {
 // a finalizer, as cluster-operator would give it.
 func tenantCluster() client.Object {
 	return &unstructured.Unstructured{Object: map[string]any{
-		"apiVersion": slipway.GroupVersion.String(), "kind": "TenantCluster",
+		"apiVersion": v1alpha1.GroupVersion.String(), "kind": "TenantCluster",
 		"metadata": map[string]any{"namespace": "team", "name": "demo", "finalizers": []any{"slipway.dev/test"}},
 		"spec":     map[string]any{"version": "v1.36.3"},
 	}}
@@ -177,7 +177,7 @@ func kubeconfig(t *testing.T, config *rest.Config) []byte {
 }
 
 func (w *world) labels() map[string]string {
-	return map[string]string{slipway.LabelTenant: w.namespace}
+	return map[string]string{v1alpha1.LabelTenant: w.namespace}
 }
 
 func (w *world) secret(t *testing.T, name string, data map[string][]byte) {
@@ -197,16 +197,16 @@ func (w *world) create(t *testing.T, c client.Client, objects ...client.Object) 
 }
 
 // nodePool is a pool whose Machines have a registry with CA and credentials.
-func (w *world) nodePool(name string, replicas int32) *slipway.NodePool {
-	return &slipway.NodePool{
+func (w *world) nodePool(name string, replicas int32) *v1alpha1.NodePool {
+	return &v1alpha1.NodePool{
 		ObjectMeta: metav1.ObjectMeta{Namespace: w.namespace, Name: name, Labels: w.labels()},
-		Spec: slipway.NodePoolSpec{Replicas: &replicas, Template: slipway.MachineSpec{
+		Spec: v1alpha1.NodePoolSpec{Replicas: &replicas, Template: v1alpha1.MachineSpec{
 			Version: "v1.36.3", NetworkName: "demo",
-			Machine: slipway.MachineSize{Cores: 2, Memory: resource.MustParse("2Gi"), Disk: resource.MustParse("10Gi")},
-			Cluster: slipway.MachineCluster{
+			Machine: v1alpha1.MachineSize{Cores: 2, Memory: resource.MustParse("2Gi"), Disk: resource.MustParse("10Gi")},
+			Cluster: v1alpha1.MachineCluster{
 				APIServer: "https://10.200.0.10:6443", DNSAddress: "10.96.0.10", DNSDomain: "cluster.local",
-				PodCIDR: "10.244.0.0/16", CNI: slipway.CNIBridge,
-				Registries: []slipway.Registry{{
+				PodCIDR: "10.244.0.0/16", CNI: v1alpha1.CNIBridge,
+				Registries: []v1alpha1.Registry{{
 					Host: "registry.test", Endpoint: "https://registry.test", CASecretName: "registry-ca", CredentialsSecretName: "registry-login",
 				}},
 			},

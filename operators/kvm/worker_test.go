@@ -26,7 +26,7 @@ import (
 	kubevirtv1 "kubevirt.io/api/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	slipway "slipway.dev/api/v1alpha1"
+	"slipway.dev/api/v1alpha1"
 )
 
 // TestWorker leads one worker after another through life and death.
@@ -36,9 +36,9 @@ func TestWorker(t *testing.T) {
 	machine := w.onlyMachine(t)
 
 	t.Log("the NIC comes first, and status says what is waited for")
-	w.reports(t, machine, slipway.ConditionNetworkReady, metav1.ConditionFalse, "WaitingForNetworkPort")
+	w.reports(t, machine, v1alpha1.ConditionNetworkReady, metav1.ConditionFalse, "WaitingForNetworkPort")
 	w.allocatePort(t, machine, "10.200.0.16", "02:00:00:c8:00:10")
-	w.reports(t, machine, slipway.ConditionBootstrapReady, metav1.ConditionFalse, "WaitingForSecret")
+	w.reports(t, machine, v1alpha1.ConditionBootstrapReady, metav1.ConditionFalse, "WaitingForSecret")
 	w.secret(t, "registry-ca", map[string][]byte{"ca.crt": []byte("registry CA")})
 	w.secret(t, "registry-login", map[string][]byte{"username": []byte("guest"), "password": []byte("secret")})
 	w.secret(t, "ca", map[string][]byte{"ca.crt": []byte("tenant CA")})
@@ -49,9 +49,9 @@ func TestWorker(t *testing.T) {
 		t.Errorf("MAC address %s", mac)
 	}
 	bootstrapSecret := reads(t, w.management, w.namespace, machine+"-bootstrap", &corev1.Secret{}, nil)
-	w.reports(t, machine, slipway.ConditionBootstrapReady, metav1.ConditionFalse, "WaitingForTenantAPI")
+	w.reports(t, machine, v1alpha1.ConditionBootstrapReady, metav1.ConditionFalse, "WaitingForTenantAPI")
 	w.startGuest(t, machine)
-	w.reports(t, machine, slipway.ConditionGuestRunning, metav1.ConditionTrue, "Running")
+	w.reports(t, machine, v1alpha1.ConditionGuestRunning, metav1.ConditionTrue, "Running")
 
 	t.Log("the tenant's API answers: it gets the token of this machine, and its Node joins")
 	w.connectTenant(t)
@@ -66,22 +66,22 @@ func TestWorker(t *testing.T) {
 			t.Errorf("token's %s is wrong", key)
 		}
 	}
-	w.reports(t, machine, slipway.ConditionNodeReady, metav1.ConditionFalse, "NotRegistered")
+	w.reports(t, machine, v1alpha1.ConditionNodeReady, metav1.ConditionFalse, "NotRegistered")
 	t.Run("guest hangs", func(t *testing.T) { w.testGuestHangs(t, machine) })
 	w.registerNode(t, machine, "10.244.3.0/24")
-	w.reports(t, machine, slipway.ConditionReady, metav1.ConditionTrue, "Ready")
+	w.reports(t, machine, v1alpha1.ConditionReady, metav1.ConditionTrue, "Ready")
 	gone(t, w.tenant, metav1.NamespaceSystem, tokenName, &corev1.Secret{})
-	reads(t, w.management, w.namespace, machine, &slipway.NetworkPort{}, func(port *slipway.NetworkPort) error {
-		if diff := cmp.Diff([]slipway.CIDR{"10.244.3.0/24"}, port.Spec.Routes); diff != "" {
+	reads(t, w.management, w.namespace, machine, &v1alpha1.NetworkPort{}, func(port *v1alpha1.NetworkPort) error {
+		if diff := cmp.Diff([]v1alpha1.CIDR{"10.244.3.0/24"}, port.Spec.Routes); diff != "" {
 			return errors.New(diff)
 		}
 		return nil
 	})
-	reads(t, w.management, w.namespace, "a", &slipway.NodePool{}, func(pool *slipway.NodePool) error {
+	reads(t, w.management, w.namespace, "a", &v1alpha1.NodePool{}, func(pool *v1alpha1.NodePool) error {
 		if pool.Status.ReadyReplicas != 1 || pool.Status.Selector != "slipway.dev/pool=a" {
 			return fmt.Errorf("status %+v", pool.Status)
 		}
-		return hasCondition(pool.Status.Conditions, slipway.ConditionReady, metav1.ConditionTrue, "Ready")
+		return hasCondition(pool.Status.Conditions, v1alpha1.ConditionReady, metav1.ConditionTrue, "Ready")
 	})
 	t.Run("serving certificate", func(t *testing.T) { w.testServingCertificate(t, machine, "10.200.0.16") })
 	t.Run("drain", func(t *testing.T) { w.testDrain(t, machine) })
@@ -98,9 +98,9 @@ func (w *world) testGuestHangs(t *testing.T, machine string) {
 	w.sees(t, "GuestDidNotJoin")
 	w.ahead.Store(0)
 	gone(t, w.management, w.namespace, machine, &kubevirtv1.VirtualMachineInstance{})
-	w.reports(t, machine, slipway.ConditionGuestRunning, metav1.ConditionFalse, "Starting")
+	w.reports(t, machine, v1alpha1.ConditionGuestRunning, metav1.ConditionFalse, "Starting")
 	w.startGuest(t, machine)
-	w.reports(t, machine, slipway.ConditionGuestRunning, metav1.ConditionTrue, "Running")
+	w.reports(t, machine, v1alpha1.ConditionGuestRunning, metav1.ConditionTrue, "Running")
 	next := reads(t, w.management, w.namespace, machine, &kubevirtv1.VirtualMachineInstance{}, nil)
 	if next.UID == hanging.UID {
 		t.Error("it is the same guest")
@@ -110,7 +110,7 @@ func (w *world) testGuestHangs(t *testing.T, machine string) {
 // wake makes an event of a Machine.
 func (w *world) wake(t *testing.T, machine, why string) {
 	t.Helper()
-	m := reads(t, w.management, w.namespace, machine, &slipway.Machine{}, nil)
+	m := reads(t, w.management, w.namespace, machine, &v1alpha1.Machine{}, nil)
 	before := m.DeepCopy()
 	m.Annotations["test"] = why
 	if err := w.management.Patch(t.Context(), m, client.MergeFrom(before)); err != nil {
@@ -138,10 +138,10 @@ func (w *world) testServingCertificate(t *testing.T, machine, address string) {
 func (w *world) testDrain(t *testing.T, machine string) {
 	pod := w.protectedPod(t, "web-1", machine)
 	w.scale(t, "a", 0)
-	w.reports(t, machine, slipway.ConditionReady, metav1.ConditionFalse, "Draining")
-	reads(t, w.management, w.namespace, machine, &slipway.Machine{}, func(m *slipway.Machine) error {
+	w.reports(t, machine, v1alpha1.ConditionReady, metav1.ConditionFalse, "Draining")
+	reads(t, w.management, w.namespace, machine, &v1alpha1.Machine{}, func(m *v1alpha1.Machine) error {
 		for _, c := range m.Status.Conditions {
-			if c.Type == slipway.ConditionDrained && strings.Contains(c.Message, "default/web-1") && strings.Contains(c.Message, "budget") {
+			if c.Type == v1alpha1.ConditionDrained && strings.Contains(c.Message, "default/web-1") && strings.Contains(c.Message, "budget") {
 				return nil
 			}
 		}
@@ -172,10 +172,10 @@ func (w *world) testDrainTimesOut(t *testing.T) {
 	w.bringUp(t, machine, "10.200.0.17")
 	w.protectedPod(t, "web-2", machine)
 	w.scale(t, "a", 0)
-	w.reports(t, machine, slipway.ConditionDrained, metav1.ConditionFalse, "Draining")
+	w.reports(t, machine, v1alpha1.ConditionDrained, metav1.ConditionFalse, "Draining")
 	w.ahead.Add(int64(2 * time.Minute))
 	t.Cleanup(func() { w.ahead.Store(0) })
-	w.reports(t, machine, slipway.ConditionDrained, metav1.ConditionFalse, "TimedOut")
+	w.reports(t, machine, v1alpha1.ConditionDrained, metav1.ConditionFalse, "TimedOut")
 	w.sees(t, "DrainTimedOut")
 	w.stopGuest(t, machine)
 	w.nothingLeft(t, machine)
@@ -186,13 +186,13 @@ func (w *world) testTenantGoes(t *testing.T) {
 	w.scale(t, "a", 1)
 	machine := w.onlyMachine(t)
 	w.bringUp(t, machine, "10.200.0.18")
-	w.remove(t, w.management, &slipway.TenantCluster{ObjectMeta: metav1.ObjectMeta{Namespace: "team", Name: "demo"}})
-	w.remove(t, w.management, &slipway.NodePool{ObjectMeta: metav1.ObjectMeta{Namespace: w.namespace, Name: "a"}})
-	w.reports(t, machine, slipway.ConditionDrained, metav1.ConditionTrue, "NotNeeded")
-	reads(t, w.management, w.namespace, "a", &slipway.NodePool{}, nil) // stays until its Machines are gone
+	w.remove(t, w.management, &v1alpha1.TenantCluster{ObjectMeta: metav1.ObjectMeta{Namespace: "team", Name: "demo"}})
+	w.remove(t, w.management, &v1alpha1.NodePool{ObjectMeta: metav1.ObjectMeta{Namespace: w.namespace, Name: "a"}})
+	w.reports(t, machine, v1alpha1.ConditionDrained, metav1.ConditionTrue, "NotNeeded")
+	reads(t, w.management, w.namespace, "a", &v1alpha1.NodePool{}, nil) // stays until its Machines are gone
 	w.stopGuest(t, machine)
-	gone(t, w.management, w.namespace, machine, &slipway.Machine{})
-	gone(t, w.management, w.namespace, "a", &slipway.NodePool{})
+	gone(t, w.management, w.namespace, machine, &v1alpha1.Machine{})
+	gone(t, w.management, w.namespace, "a", &v1alpha1.NodePool{})
 }
 
 // bringUp leads a Machine to Ready.
@@ -201,13 +201,13 @@ func (w *world) bringUp(t *testing.T, machine, address string) {
 	w.allocatePort(t, machine, address, "02:00:00:c8:00:11")
 	w.startGuest(t, machine)
 	w.registerNode(t, machine, "10.244.4.0/24")
-	w.reports(t, machine, slipway.ConditionReady, metav1.ConditionTrue, "Ready")
+	w.reports(t, machine, v1alpha1.ConditionReady, metav1.ConditionTrue, "Ready")
 }
 
 func (w *world) onlyMachine(t *testing.T) (name string) {
 	t.Helper()
 	eventually(t, "one Machine", func(ctx context.Context) error {
-		var machines slipway.MachineList
+		var machines v1alpha1.MachineList
 		if err := w.management.List(ctx, &machines, client.InNamespace(w.namespace)); err != nil {
 			return err
 		}
@@ -222,7 +222,7 @@ func (w *world) onlyMachine(t *testing.T) (name string) {
 
 func (w *world) reports(t *testing.T, machine, conditionType string, status metav1.ConditionStatus, reason string) {
 	t.Helper()
-	reads(t, w.management, w.namespace, machine, &slipway.Machine{}, func(m *slipway.Machine) error {
+	reads(t, w.management, w.namespace, machine, &v1alpha1.Machine{}, func(m *v1alpha1.Machine) error {
 		return hasCondition(m.Status.Conditions, conditionType, status, reason)
 	})
 }
@@ -246,9 +246,9 @@ func (w *world) sees(t *testing.T, reason string) {
 // allocatePort does network-operator's part.
 func (w *world) allocatePort(t *testing.T, machine, address, mac string) {
 	t.Helper()
-	port := reads(t, w.management, w.namespace, machine, &slipway.NetworkPort{}, nil)
+	port := reads(t, w.management, w.namespace, machine, &v1alpha1.NetworkPort{}, nil)
 	before := port.DeepCopy()
-	port.Status = slipway.NetworkPortStatus{MACAddress: mac, IPAddress: address, PrefixLength: 24, Gateway: "10.200.0.1", MTU: 1450}
+	port.Status = v1alpha1.NetworkPortStatus{MACAddress: mac, IPAddress: address, PrefixLength: 24, Gateway: "10.200.0.1", MTU: 1450}
 	if err := w.management.Status().Patch(t.Context(), port, client.MergeFrom(before)); err != nil {
 		t.Fatal(err)
 	}
@@ -336,7 +336,7 @@ func (w *world) letGo(t *testing.T, pod *corev1.Pod) {
 
 func (w *world) scale(t *testing.T, pool string, replicas int32) {
 	t.Helper()
-	current := reads(t, w.management, w.namespace, pool, &slipway.NodePool{}, nil)
+	current := reads(t, w.management, w.namespace, pool, &v1alpha1.NodePool{}, nil)
 	before := current.DeepCopy()
 	current.Spec.Replicas = &replicas
 	if err := w.management.Patch(t.Context(), current, client.MergeFrom(before)); err != nil {
@@ -353,8 +353,8 @@ func (w *world) remove(t *testing.T, c client.Client, object client.Object) {
 
 func (w *world) nothingLeft(t *testing.T, machine string) {
 	t.Helper()
-	gone(t, w.management, w.namespace, machine, &slipway.Machine{})
-	gone(t, w.management, w.namespace, machine, &slipway.NetworkPort{})
+	gone(t, w.management, w.namespace, machine, &v1alpha1.Machine{})
+	gone(t, w.management, w.namespace, machine, &v1alpha1.NetworkPort{})
 	gone(t, w.management, w.namespace, machine+"-bootstrap", &corev1.Secret{})
 	gone(t, w.tenant, "", machine, &corev1.Node{})
 }

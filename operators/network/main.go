@@ -44,7 +44,7 @@ func run() error {
 	}
 	networks := &tenantnetwork.Reconciler{Client: manager.GetClient(), Live: manager.GetAPIReader()}
 	ports := &networkport.Reconciler{Client: manager.GetClient(), Live: manager.GetAPIReader()}
-	if err := errors.Join(networks.Register(manager), ports.Register(manager)); err != nil {
+	if err := errors.Join(networks.SetupWithManager(manager), ports.SetupWithManager(manager)); err != nil {
 		return err
 	}
 	return manager.Start(ctrl.SetupSignalHandler())

@@ -24,7 +24,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
 
-	slipway "slipway.dev/api/v1alpha1"
+	"slipway.dev/api/v1alpha1"
 )
 
 // owner of the fields that Create applies.
@@ -32,13 +32,13 @@ const owner = client.FieldOwner("slipway-sandbox")
 
 // steps in the order in which people expect them, with what to call them.
 var steps = []struct{ condition, name string }{
-	{slipway.ConditionNetworkReady, "overlay network"},
-	{slipway.ConditionPKIReady, "certificates"},
-	{slipway.ConditionControlPlaneReady, "control plane"},
-	{slipway.ConditionAddonsReady, "add-ons"},
-	{slipway.ConditionDNSReady, "DNS names"},
-	{slipway.ConditionWorkersReady, "workers"},
-	{slipway.ConditionReady, "tenant cluster"},
+	{v1alpha1.ConditionNetworkReady, "overlay network"},
+	{v1alpha1.ConditionPKIReady, "certificates"},
+	{v1alpha1.ConditionControlPlaneReady, "control plane"},
+	{v1alpha1.ConditionAddonsReady, "add-ons"},
+	{v1alpha1.ConditionDNSReady, "DNS names"},
+	{v1alpha1.ConditionWorkersReady, "workers"},
+	{v1alpha1.ConditionReady, "tenant cluster"},
 }
 
 // Client makes a client of the management cluster that kubeconfig names.
@@ -48,7 +48,7 @@ func Client(kubeconfig string) (client.WithWatch, error) {
 		return nil, fmt.Errorf("read %s: %w", kubeconfig, err)
 	}
 	types := runtime.NewScheme()
-	if err := errors.Join(scheme.AddToScheme(types), slipway.AddToScheme(types)); err != nil {
+	if err := errors.Join(scheme.AddToScheme(types), v1alpha1.AddToScheme(types)); err != nil {
 		return nil, fmt.Errorf("register types: %w", err)
 	}
 	return client.NewWithWatch(config, client.Options{Scheme: types})
@@ -56,8 +56,8 @@ func Client(kubeconfig string) (client.WithWatch, error) {
 
 // Create applies the TenantCluster in a manifest, prints each step as it
 // completes with the seconds since then, and returns when the tenant is Ready.
-func Create(ctx context.Context, c client.WithWatch, manifest []byte, out io.Writer) (*slipway.TenantCluster, error) {
-	tc := &slipway.TenantCluster{}
+func Create(ctx context.Context, c client.WithWatch, manifest []byte, out io.Writer) (*v1alpha1.TenantCluster, error) {
+	tc := &v1alpha1.TenantCluster{}
 	if err := yaml.UnmarshalStrict(manifest, tc); err != nil {
 		return nil, fmt.Errorf("read TenantCluster: %w", err)
 	}
@@ -72,7 +72,7 @@ func Create(ctx context.Context, c client.WithWatch, manifest []byte, out io.Wri
 }
 
 // applyManifest sends what the user wrote and nothing else, so that defaults stay defaults.
-func applyManifest(ctx context.Context, c client.Client, manifest []byte, tc *slipway.TenantCluster) error {
+func applyManifest(ctx context.Context, c client.Client, manifest []byte, tc *v1alpha1.TenantCluster) error {
 	body, err := yaml.YAMLToJSON(manifest)
 	if err != nil {
 		return fmt.Errorf("read TenantCluster: %w", err)
@@ -83,20 +83,20 @@ func applyManifest(ctx context.Context, c client.Client, manifest []byte, tc *sl
 	return nil
 }
 
-func follow(ctx context.Context, c client.WithWatch, key client.ObjectKey, r *report) (*slipway.TenantCluster, error) {
+func follow(ctx context.Context, c client.WithWatch, key client.ObjectKey, r *report) (*v1alpha1.TenantCluster, error) {
 	selector := client.MatchingFieldsSelector{Selector: fields.OneTermEqualSelector("metadata.name", key.Name)}
 	lw := &cache.ListWatch{
 		ListWithContextFunc: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
-			list := &slipway.TenantClusterList{}
+			list := &v1alpha1.TenantClusterList{}
 			return list, c.List(ctx, list, client.InNamespace(key.Namespace), selector, &client.ListOptions{Raw: &o})
 		},
 		WatchFuncWithContext: func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
-			return c.Watch(ctx, &slipway.TenantClusterList{}, client.InNamespace(key.Namespace), selector, &client.ListOptions{Raw: &o})
+			return c.Watch(ctx, &v1alpha1.TenantClusterList{}, client.InNamespace(key.Namespace), selector, &client.ListOptions{Raw: &o})
 		},
 	}
-	var last *slipway.TenantCluster
-	_, err := watchtools.UntilWithSync(ctx, lw, &slipway.TenantCluster{}, nil, func(event watch.Event) (bool, error) {
-		tc, ok := event.Object.(*slipway.TenantCluster)
+	var last *v1alpha1.TenantCluster
+	_, err := watchtools.UntilWithSync(ctx, lw, &v1alpha1.TenantCluster{}, nil, func(event watch.Event) (bool, error) {
+		tc, ok := event.Object.(*v1alpha1.TenantCluster)
 		if !ok || event.Type == watch.Deleted {
 			return false, fmt.Errorf("TenantCluster %s was deleted", key)
 		}
@@ -110,11 +110,11 @@ func follow(ctx context.Context, c client.WithWatch, key client.ObjectKey, r *re
 }
 
 // blocking says what a TenantCluster waits for.
-func blocking(tc *slipway.TenantCluster) string {
+func blocking(tc *v1alpha1.TenantCluster) string {
 	if tc == nil {
 		return ""
 	}
-	if ready := meta.FindStatusCondition(tc.Status.Conditions, slipway.ConditionReady); ready != nil && ready.Message != "" {
+	if ready := meta.FindStatusCondition(tc.Status.Conditions, v1alpha1.ConditionReady); ready != nil && ready.Message != "" {
 		return "; it waits for: " + ready.Message
 	}
 	return ""
@@ -129,7 +129,7 @@ type report struct {
 }
 
 // observe prints the steps that are newly complete and what is waited for, and tells whether the tenant is Ready.
-func (r *report) observe(tc *slipway.TenantCluster) bool {
+func (r *report) observe(tc *v1alpha1.TenantCluster) bool {
 	for _, step := range steps {
 		c := meta.FindStatusCondition(tc.Status.Conditions, step.condition)
 		if c == nil || c.Status != metav1.ConditionTrue || c.ObservedGeneration != tc.Generation || r.done[step.condition] {
@@ -138,13 +138,13 @@ func (r *report) observe(tc *slipway.TenantCluster) bool {
 		r.done[step.condition] = true
 		r.printf("%s ready", step.name)
 	}
-	if waiting := blocking(tc); waiting != r.waiting && !r.done[slipway.ConditionReady] {
+	if waiting := blocking(tc); waiting != r.waiting && !r.done[v1alpha1.ConditionReady] {
 		r.waiting = waiting
 		if waiting != "" {
 			r.printf("  %s", strings.TrimPrefix(waiting, "; it "))
 		}
 	}
-	return r.done[slipway.ConditionReady]
+	return r.done[v1alpha1.ConditionReady]
 }
 
 func (r *report) printf(format string, arguments ...any) {
@@ -153,7 +153,7 @@ func (r *report) printf(format string, arguments ...any) {
 }
 
 // WriteKubeconfig writes the kubeconfig of a tenant that is Ready to a file of its own.
-func WriteKubeconfig(ctx context.Context, c client.Client, tc *slipway.TenantCluster, path string) error {
+func WriteKubeconfig(ctx context.Context, c client.Client, tc *v1alpha1.TenantCluster, path string) error {
 	secret := &corev1.Secret{}
 	key := client.ObjectKey{Namespace: tc.Namespace, Name: tc.Status.KubeconfigSecretName}
 	if err := c.Get(ctx, key, secret); err != nil {

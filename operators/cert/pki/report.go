@@ -11,7 +11,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	v1alpha1ac "slipway.dev/api/applyconfiguration/api/v1alpha1"
+	slipwayac "slipway.dev/api/applyconfiguration/api/v1alpha1"
 	"slipway.dev/api/v1alpha1"
 	"slipway.dev/kit/conditions"
 )
@@ -35,7 +35,7 @@ type Observed struct {
 // Report is the status of a tenant whose objects are desired, when what was
 // observed has been changed. The state of a changed certificate is not known
 // until it is observed again.
-func Report(tenant *v1alpha1.TenantPKI, desired, changes Desired, observed Observed) *v1alpha1ac.TenantPKIApplyConfiguration {
+func Report(tenant *v1alpha1.TenantPKI, desired, changes Desired, observed Observed) *slipwayac.TenantPKIApplyConfiguration {
 	certificates, secrets := byName(observed.Certificates), byName(observed.Secrets)
 	_, changing := changes.Names()
 	var parts []metav1.Condition
@@ -48,21 +48,21 @@ func Report(tenant *v1alpha1.TenantPKI, desired, changes Desired, observed Obser
 }
 
 // ReportInvalid is the status of a tenant whose spec cannot be fulfilled.
-func ReportInvalid(tenant *v1alpha1.TenantPKI, observed Observed, cause error) *v1alpha1ac.TenantPKIApplyConfiguration {
+func ReportInvalid(tenant *v1alpha1.TenantPKI, observed Observed, cause error) *slipwayac.TenantPKIApplyConfiguration {
 	return report(tenant, observed, conditions.False(conditionReady, reasonInvalidSpec, cause.Error()))
 }
 
 // report lists every Secret that can be used, also one that is about to be
 // replaced: until then its certificate is good.
-func report(tenant *v1alpha1.TenantPKI, observed Observed, ready metav1.Condition) *v1alpha1ac.TenantPKIApplyConfiguration {
-	status := v1alpha1ac.TenantPKIStatus().
+func report(tenant *v1alpha1.TenantPKI, observed Observed, ready metav1.Condition) *slipwayac.TenantPKIApplyConfiguration {
+	status := slipwayac.TenantPKIStatus().
 		WithObservedGeneration(tenant.Generation).
 		WithConditions(conditions.Apply(tenant.Status.Conditions, tenant.Generation, ready)...)
 	for _, secret := range observed.Secrets {
 		if secret.Annotations[annotationHash] == "" || secret.DeletionTimestamp != nil {
 			continue
 		}
-		issued := v1alpha1ac.IssuedSecret().WithName(secret.Name).WithHash(secret.Annotations[annotationHash])
+		issued := slipwayac.IssuedSecret().WithName(secret.Name).WithHash(secret.Annotations[annotationHash])
 		if notAfter, err := time.Parse(time.RFC3339, secret.Annotations[annotationNotAfter]); err == nil {
 			issued.WithNotAfter(metav1.NewTime(notAfter))
 			if status.NotAfter == nil || notAfter.Before(status.NotAfter.Time) {
@@ -71,10 +71,10 @@ func report(tenant *v1alpha1.TenantPKI, observed Observed, ready metav1.Conditio
 		}
 		status.WithSecrets(issued)
 	}
-	slices.SortFunc(status.Secrets, func(a, b v1alpha1ac.IssuedSecretApplyConfiguration) int {
+	slices.SortFunc(status.Secrets, func(a, b slipwayac.IssuedSecretApplyConfiguration) int {
 		return strings.Compare(*a.Name, *b.Name)
 	})
-	return v1alpha1ac.TenantPKI(tenant.Name, tenant.Namespace).WithStatus(status)
+	return slipwayac.TenantPKI(tenant.Name, tenant.Namespace).WithStatus(status)
 }
 
 // certificateCondition is true when cert-manager says of the present

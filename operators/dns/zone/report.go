@@ -3,7 +3,7 @@ package zone
 import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	v1alpha1ac "slipway.dev/api/applyconfiguration/api/v1alpha1"
+	slipwayac "slipway.dev/api/applyconfiguration/api/v1alpha1"
 	"slipway.dev/api/v1alpha1"
 	"slipway.dev/kit/conditions"
 )
@@ -36,12 +36,12 @@ func Deleting(remaining string) metav1.Condition {
 }
 
 // Report is the status of a tenant with these names.
-func Report(tenant *v1alpha1.TenantDNS, names Names, ready metav1.Condition) *v1alpha1ac.TenantDNSApplyConfiguration {
-	status := v1alpha1ac.TenantDNSStatus().
+func Report(tenant *v1alpha1.TenantDNS, names Names, ready metav1.Condition) *slipwayac.TenantDNSApplyConfiguration {
+	status := slipwayac.TenantDNSStatus().
 		WithObservedGeneration(tenant.Generation).
 		WithConditions(conditions.Apply(tenant.Status.Conditions, tenant.Generation, ready)...)
 	if names != (Names{}) {
 		status.WithAPIName(names.API).WithAppsName(names.Apps)
 	}
-	return v1alpha1ac.TenantDNS(tenant.Name, tenant.Namespace).WithStatus(status)
+	return slipwayac.TenantDNS(tenant.Name, tenant.Namespace).WithStatus(status)
 }

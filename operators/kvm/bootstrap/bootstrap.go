@@ -7,7 +7,7 @@ import (
 	"net/netip"
 	"path"
 
-	slipway "slipway.dev/api/v1alpha1"
+	"slipway.dev/api/v1alpha1"
 	"slipway.dev/guest/contract"
 )
 
@@ -16,8 +16,8 @@ type Input struct {
 	Namespace string // hosted namespace
 	Name      string // of the Machine, and of its Node
 	Pool      string
-	Spec      slipway.MachineSpec
-	Port      slipway.NetworkPortStatus
+	Spec      v1alpha1.MachineSpec
+	Port      v1alpha1.NetworkPortStatus
 	// ClusterCA is the PEM certificate that the tenant's API server is verified with.
 	ClusterCA []byte
 	Token     Token
@@ -79,7 +79,7 @@ func Build(in Input) (Data, error) {
 		}
 		files = append(files, file{document.path, document.mode, content})
 	}
-	if in.Spec.Cluster.CNI == slipway.CNIBridge {
+	if in.Spec.Cluster.CNI == v1alpha1.CNIBridge {
 		files = append(files, file{contract.CNITemplate, public, cniTemplate(in)})
 	}
 	for _, registry := range in.Registries {

@@ -15,7 +15,7 @@ import (
 	kubeletv1beta1 "k8s.io/kubelet/config/v1beta1"
 	"sigs.k8s.io/yaml"
 
-	slipway "slipway.dev/api/v1alpha1"
+	"slipway.dev/api/v1alpha1"
 	"slipway.dev/guest/cloudinit"
 	"slipway.dev/guest/contract"
 	"slipway.dev/operators/kvm/bootstrap"
@@ -26,15 +26,15 @@ var token = bootstrap.Token{ID: "abcdef", Secret: "0123456789abcdef"}
 func input() bootstrap.Input {
 	return bootstrap.Input{
 		Namespace: "tenant-demo-12345678", Name: "a-bcdfg", Pool: "a",
-		Spec: slipway.MachineSpec{
-			Labels: map[string]slipway.NodeLabelValue{"example.com/disk": "fast"},
-			Taints: []slipway.NodeTaint{{Key: "example.com/dedicated", Value: "db", Effect: corev1.TaintEffectNoSchedule}},
-			Cluster: slipway.MachineCluster{
+		Spec: v1alpha1.MachineSpec{
+			Labels: map[string]v1alpha1.NodeLabelValue{"example.com/disk": "fast"},
+			Taints: []v1alpha1.NodeTaint{{Key: "example.com/dedicated", Value: "db", Effect: corev1.TaintEffectNoSchedule}},
+			Cluster: v1alpha1.MachineCluster{
 				APIServer: "https://10.200.0.10:6443", DNSAddress: "10.96.0.10", DNSDomain: "cluster.local",
-				PodCIDR: "10.244.0.0/16", CNI: slipway.CNIBridge,
+				PodCIDR: "10.244.0.0/16", CNI: v1alpha1.CNIBridge,
 			},
 		},
-		Port: slipway.NetworkPortStatus{
+		Port: v1alpha1.NetworkPortStatus{
 			MACAddress: "02:00:00:c8:00:10", IPAddress: "10.200.0.16", PrefixLength: 24, Gateway: "10.200.0.1", MTU: 1450,
 		},
 		ClusterCA: []byte("-----BEGIN CERTIFICATE-----\nQ0E=\n-----END CERTIFICATE-----\n"),
@@ -148,7 +148,7 @@ func TestKubernetesKnowsTheFields(t *testing.T) {
 
 func TestNoPodNetwork(t *testing.T) {
 	in := input()
-	in.Spec.Cluster.CNI = slipway.CNINone
+	in.Spec.Cluster.CNI = v1alpha1.CNINone
 	if _, found := guestFiles(t, in)[contract.CNITemplate]; found {
 		t.Error("a tenant with its own pod network gets ours")
 	}

@@ -7,7 +7,7 @@ import (
 	"slices"
 	"strings"
 
-	slipway "slipway.dev/api/v1alpha1"
+	"slipway.dev/api/v1alpha1"
 	"slipway.dev/guest/contract"
 )
 
@@ -54,7 +54,7 @@ func kubeletConfig(in Input) map[string]any {
 
 // kubeletEnv holds the flags that KubeletConfiguration has no field for.
 func kubeletEnv(in Input, address netip.Addr) string {
-	labels := map[string]string{slipway.LabelPool: in.Pool}
+	labels := map[string]string{v1alpha1.LabelPool: in.Pool}
 	for key, value := range in.Spec.Labels {
 		labels[key] = string(value)
 	}

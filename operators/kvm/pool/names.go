@@ -10,7 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/sets"
 
-	slipway "slipway.dev/api/v1alpha1"
+	"slipway.dev/api/v1alpha1"
 )
 
 // suffixAlphabet is that of generated names in Kubernetes: without vowels and
@@ -47,7 +47,7 @@ func suffix(uid types.UID, slot uint64) string {
 }
 
 // Hash is equal for templates that make equal Machines.
-func Hash(template slipway.MachineSpec) (string, error) {
+func Hash(template v1alpha1.MachineSpec) (string, error) {
 	// JSON sorts maps and leaves out empty fields, so that a field which a
 	// later release adds replaces no Machine until somebody sets it.
 	encoded, err := json.Marshal(template)

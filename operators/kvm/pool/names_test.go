@@ -8,7 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"k8s.io/apimachinery/pkg/util/sets"
 
-	slipway "slipway.dev/api/v1alpha1"
+	"slipway.dev/api/v1alpha1"
 	"slipway.dev/operators/kvm/pool"
 )
 
@@ -32,8 +32,8 @@ func TestNamesAreRepeatable(t *testing.T) {
 }
 
 func TestHash(t *testing.T) {
-	template := slipway.MachineSpec{Version: "v1.36.3", NetworkName: "demo", Labels: map[string]slipway.NodeLabelValue{"a": "1", "b": "2"}}
-	hash := func(s slipway.MachineSpec) string {
+	template := v1alpha1.MachineSpec{Version: "v1.36.3", NetworkName: "demo", Labels: map[string]v1alpha1.NodeLabelValue{"a": "1", "b": "2"}}
+	hash := func(s v1alpha1.MachineSpec) string {
 		h, err := pool.Hash(s)
 		if err != nil {
 			t.Fatal(err)

@@ -13,7 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	kubevirtv1 "kubevirt.io/api/core/v1"
 
-	slipway "slipway.dev/api/v1alpha1"
+	"slipway.dev/api/v1alpha1"
 	"slipway.dev/guest/contract"
 )
 
@@ -25,7 +25,7 @@ const (
 
 // Input is what a VirtualMachine is made from.
 type Input struct {
-	Machine *slipway.Machine
+	Machine *v1alpha1.Machine
 	// MACAddress of the guest's NIC.
 	MACAddress string
 	// SecretName of the cloud-init data.
@@ -57,14 +57,14 @@ const gracePeriodSeconds = 10
 func Build(in Input) (*unstructured.Unstructured, error) {
 	machine := in.Machine
 	labels := map[string]string{
-		slipway.LabelTenant: machine.Namespace,
-		slipway.LabelPool:   machine.Labels[slipway.LabelPool],
+		v1alpha1.LabelTenant: machine.Namespace,
+		v1alpha1.LabelPool:   machine.Labels[v1alpha1.LabelPool],
 	}
 	vm := kubevirtv1.VirtualMachine{
 		TypeMeta: metav1.TypeMeta{APIVersion: kubevirtv1.GroupVersion.String(), Kind: kubevirtv1.VirtualMachineGroupVersionKind.Kind},
 		ObjectMeta: metav1.ObjectMeta{
 			Name: machine.Name, Namespace: machine.Namespace, Labels: labels,
-			OwnerReferences: []metav1.OwnerReference{*metav1.NewControllerRef(machine, slipway.SchemeGroupVersion.WithKind("Machine"))},
+			OwnerReferences: []metav1.OwnerReference{*metav1.NewControllerRef(machine, v1alpha1.SchemeGroupVersion.WithKind("Machine"))},
 		},
 		Spec: kubevirtv1.VirtualMachineSpec{
 			// Always, not RerunOnFailure: a worker that was powered off from inside shall come back.

@@ -12,21 +12,21 @@ import (
 	kubevirtv1 "kubevirt.io/api/core/v1"
 	"sigs.k8s.io/yaml"
 
-	slipway "slipway.dev/api/v1alpha1"
+	"slipway.dev/api/v1alpha1"
 	"slipway.dev/guest/contract"
 	"slipway.dev/operators/kvm/virtualmachine"
 )
 
 func input() virtualmachine.Input {
 	return virtualmachine.Input{
-		Machine: &slipway.Machine{
+		Machine: &v1alpha1.Machine{
 			ObjectMeta: metav1.ObjectMeta{
 				Namespace: "tenant-demo-12345678", Name: "a-bcdfg", UID: "7b1c",
-				Labels: map[string]string{slipway.LabelPool: "a"},
+				Labels: map[string]string{v1alpha1.LabelPool: "a"},
 			},
-			Spec: slipway.MachineSpec{
+			Spec: v1alpha1.MachineSpec{
 				Version: "v1.36.3", NetworkName: "demo",
-				Machine: slipway.MachineSize{Cores: 2, Memory: resource.MustParse("2Gi"), Disk: resource.MustParse("10Gi")},
+				Machine: v1alpha1.MachineSize{Cores: 2, Memory: resource.MustParse("2Gi"), Disk: resource.MustParse("10Gi")},
 			},
 		},
 		MACAddress: "02:00:00:c8:00:10", SecretName: "a-bcdfg-bootstrap",

@@ -5,7 +5,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	kubevirtv1 "kubevirt.io/api/core/v1"
 
-	slipway "slipway.dev/api/v1alpha1"
+	"slipway.dev/api/v1alpha1"
 	"slipway.dev/kit/conditions"
 )
 
@@ -17,11 +17,11 @@ const ReasonEvacuating = "Evacuating"
 func GuestRunning(vm *kubevirtv1.VirtualMachine, vmi *kubevirtv1.VirtualMachineInstance) metav1.Condition {
 	switch {
 	case vm == nil:
-		return conditions.False(slipway.ConditionGuestRunning, "NotCreated", "waits for the NetworkPort and the bootstrap data")
+		return conditions.False(v1alpha1.ConditionGuestRunning, "NotCreated", "waits for the NetworkPort and the bootstrap data")
 	case vmi != nil && vmi.DeletionTimestamp == nil && vmi.Status.Phase == kubevirtv1.Running && vmi.Status.EvacuationNodeName != "":
-		return conditions.True(slipway.ConditionGuestRunning, ReasonEvacuating, "asked to leave node "+vmi.Status.EvacuationNodeName)
+		return conditions.True(v1alpha1.ConditionGuestRunning, ReasonEvacuating, "asked to leave node "+vmi.Status.EvacuationNodeName)
 	case vmi != nil && vmi.DeletionTimestamp == nil && vmi.Status.Phase == kubevirtv1.Running:
-		return conditions.True(slipway.ConditionGuestRunning, "Running", "on node "+vmi.Status.NodeName)
+		return conditions.True(v1alpha1.ConditionGuestRunning, "Running", "on node "+vmi.Status.NodeName)
 	}
 	reason := string(vm.Status.PrintableStatus)
 	if reason == "" {
@@ -31,7 +31,7 @@ func GuestRunning(vm *kubevirtv1.VirtualMachine, vmi *kubevirtv1.VirtualMachineI
 	if why := problem(vm, vmi); why != "" {
 		message = "VirtualMachine " + vm.Name + ": " + why
 	}
-	return conditions.False(slipway.ConditionGuestRunning, reason, message)
+	return conditions.False(v1alpha1.ConditionGuestRunning, reason, message)
 }
 
 // problem is what KubeVirt says of its virtual machine in its conditions, the

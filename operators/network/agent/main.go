@@ -77,7 +77,7 @@ func run() error {
 	agent := &node.Node{
 		Client: manager.GetClient(), Live: manager.GetAPIReader(), Host: host, Config: s.config, Socket: s.socket,
 	}
-	if err := agent.Register(ctx, manager); err != nil {
+	if err := agent.SetupWithManager(ctx, manager); err != nil {
 		return err
 	}
 	return manager.Start(ctx)

@@ -48,8 +48,8 @@ type Node struct {
 	report  report
 }
 
-// Register makes the manager run the node.
-func (n *Node) Register(ctx context.Context, mgr manager.Manager) error {
+// SetupWithManager makes the manager run the node.
+func (n *Node) SetupWithManager(ctx context.Context, mgr manager.Manager) error {
 	n.drift = make(chan struct{}, 1)
 	handler := cache.ResourceEventHandlerFuncs{
 		AddFunc:    func(any) { n.objects.fire() },

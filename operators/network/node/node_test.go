@@ -76,8 +76,8 @@ func newEnvironment(t *testing.T) *environment {
 	e.create(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: hosted}})
 
 	e.start(testenv.As(t, config, templates+"clusterrole.yaml"), scheme, func(_ context.Context, m manager.Manager) {
-		must(t, (&tenantnetwork.Reconciler{Client: m.GetClient(), Live: m.GetAPIReader()}).Register(m))
-		must(t, (&networkport.Reconciler{Client: m.GetClient(), Live: m.GetAPIReader()}).Register(m))
+		must(t, (&tenantnetwork.Reconciler{Client: m.GetClient(), Live: m.GetAPIReader()}).SetupWithManager(m))
+		must(t, (&networkport.Reconciler{Client: m.GetClient(), Live: m.GetAPIReader()}).SetupWithManager(m))
 	})
 	host, err := netlink.NewHost(e.node, e.directory)
 	must(t, err)
@@ -86,7 +86,7 @@ func newEnvironment(t *testing.T) *environment {
 		agent := &node.Node{Client: m.GetClient(), Live: m.GetAPIReader(), Host: host, Socket: e.socket, Config: fabric.Config{
 			NodeName: nodeName, VTEP: netip.MustParseAddr("10.99.0.1"), Port: 4790, Uplink: netip.MustParsePrefix("100.64.0.0/10"),
 		}}
-		must(t, agent.Register(ctx, m))
+		must(t, agent.SetupWithManager(ctx, m))
 	})
 	return e
 }

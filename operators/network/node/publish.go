@@ -15,7 +15,7 @@ import (
 	metav1ac "k8s.io/client-go/applyconfigurations/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	apply1alpha1 "slipway.dev/api/applyconfiguration/api/v1alpha1"
+	slipwayac "slipway.dev/api/applyconfiguration/api/v1alpha1"
 	"slipway.dev/api/v1alpha1"
 	"slipway.dev/kit/apply"
 	"slipway.dev/kit/conditions"
@@ -40,8 +40,8 @@ func (n *Node) publishHost(ctx context.Context) error {
 	if n.report.mtu == mtu {
 		return nil
 	}
-	host := apply1alpha1.HostNetwork(n.Config.NodeName).WithSpec(
-		apply1alpha1.HostNetworkSpec().WithVTEP(n.Config.VTEP.String()).WithMTU(int32(mtu)))
+	host := slipwayac.HostNetwork(n.Config.NodeName).WithSpec(
+		slipwayac.HostNetworkSpec().WithVTEP(n.Config.VTEP.String()).WithMTU(int32(mtu)))
 	var node corev1.Node
 	err = n.Live.Get(ctx, client.ObjectKey{Name: n.Config.NodeName}, &node)
 	if err != nil {
@@ -78,12 +78,12 @@ func (n *Node) publishStatus(ctx context.Context, o outcome) error {
 	if err := n.Client.Get(ctx, client.ObjectKey{Name: n.Config.NodeName}, &host); client.IgnoreNotFound(err) != nil {
 		return err
 	}
-	status := apply1alpha1.HostNetworkStatus().WithNetworkCount(int32(len(networks))).
+	status := slipwayac.HostNetworkStatus().WithNetworkCount(int32(len(networks))).
 		WithConditions(conditions.Apply(host.Status.Conditions, host.Generation, ready)...)
 	for _, p := range networks {
-		status.WithNetworks(apply1alpha1.ProgrammedNetwork().WithVNI(p.VNI).WithUID(p.UID).WithPorts(p.Ports))
+		status.WithNetworks(slipwayac.ProgrammedNetwork().WithVNI(p.VNI).WithUID(p.UID).WithPorts(p.Ports))
 	}
-	if err := apply.Status(ctx, n.Client, fieldOwner, apply1alpha1.HostNetwork(n.Config.NodeName).WithStatus(status)); err != nil {
+	if err := apply.Status(ctx, n.Client, fieldOwner, slipwayac.HostNetwork(n.Config.NodeName).WithStatus(status)); err != nil {
 		return err
 	}
 	n.report.networks, n.report.conditions = networks, []metav1.Condition{ready}
@@ -116,16 +116,16 @@ func (n *Node) publishAttachments(ctx context.Context, o outcome) error {
 	var failures []error
 	for _, p := range o.ports {
 		containers, at := plugged[string(p.UID)], p.Status.Attachment
-		var status *apply1alpha1.NetworkPortStatusApplyConfiguration
+		var status *slipwayac.NetworkPortStatusApplyConfiguration
 		switch {
 		case at == nil && len(containers) > 0:
 			status = attached(n.Config.NodeName, containers[0])
 		case at != nil && at.NodeName == n.Config.NodeName && !slices.Contains(containers, at.ContainerID):
-			status = apply1alpha1.NetworkPortStatus()
+			status = slipwayac.NetworkPortStatus()
 		default:
 			continue
 		}
-		port := apply1alpha1.NetworkPort(p.Name, p.Namespace).WithResourceVersion(p.ResourceVersion).WithStatus(status)
+		port := slipwayac.NetworkPort(p.Name, p.Namespace).WithResourceVersion(p.ResourceVersion).WithStatus(status)
 		err := apply.Status(ctx, n.Client, fieldOwner, port)
 		// A conflict means that the object has changed: its event makes the next pass.
 		if client.IgnoreNotFound(err) != nil && !apierrors.IsConflict(err) {
@@ -138,10 +138,10 @@ func (n *Node) publishAttachments(ctx context.Context, o outcome) error {
 // claim says that this node has the port now.
 func (n *Node) claim(ctx context.Context, p *v1alpha1.NetworkPort, containerID string) error {
 	return apply.Status(ctx, n.Client, fieldOwner,
-		apply1alpha1.NetworkPort(p.Name, p.Namespace).WithStatus(attached(n.Config.NodeName, containerID)))
+		slipwayac.NetworkPort(p.Name, p.Namespace).WithStatus(attached(n.Config.NodeName, containerID)))
 }
 
-func attached(nodeName, containerID string) *apply1alpha1.NetworkPortStatusApplyConfiguration {
-	return apply1alpha1.NetworkPortStatus().WithAttachment(
-		apply1alpha1.PortAttachment().WithNodeName(nodeName).WithContainerID(containerID))
+func attached(nodeName, containerID string) *slipwayac.NetworkPortStatusApplyConfiguration {
+	return slipwayac.NetworkPortStatus().WithAttachment(
+		slipwayac.PortAttachment().WithNodeName(nodeName).WithContainerID(containerID))
 }

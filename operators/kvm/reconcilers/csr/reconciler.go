@@ -19,7 +19,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
-	slipway "slipway.dev/api/v1alpha1"
+	"slipway.dev/api/v1alpha1"
 	"slipway.dev/operators/kvm/approval"
 	"slipway.dev/operators/kvm/tenant"
 )
@@ -75,7 +75,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request tenant.Request) (rec
 	if decided(csr) || !fromKubelet {
 		return reconcile.Result{}, nil
 	}
-	machine := &slipway.Machine{}
+	machine := &v1alpha1.Machine{}
 	err = r.Client.Get(ctx, types.NamespacedName{Namespace: request.Namespace, Name: name}, machine)
 	if client.IgnoreNotFound(err) != nil {
 		return reconcile.Result{}, fmt.Errorf("get Machine %s: %w", name, err)

@@ -13,7 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
-	slipway "slipway.dev/api/v1alpha1"
+	"slipway.dev/api/v1alpha1"
 	"slipway.dev/kit/apply"
 	"slipway.dev/kit/conditions"
 	"slipway.dev/operators/kvm/bootstrap"
@@ -36,7 +36,7 @@ func (r *Reconciler) delete(ctx context.Context, o *observation) (ctrl.Result, e
 		if over {
 			message = "drain is over"
 		}
-		ready := conditions.False(slipway.ConditionReady, reasonDraining, message)
+		ready := conditions.False(v1alpha1.ConditionReady, reasonDraining, message)
 		if err := apply.Status(ctx, r.Client, owner, report(o, drained, ready)); err != nil {
 			return ctrl.Result{}, err
 		}
@@ -62,8 +62,8 @@ func (r *Reconciler) delete(ctx context.Context, o *observation) (ctrl.Result, e
 }
 
 func (r *Reconciler) reportDeleting(ctx context.Context, o *observation, waitsFor string) error {
-	wanted := []metav1.Condition{conditions.False(slipway.ConditionReady, "Deleting", "waits for "+waitsFor)}
-	if drained := meta.FindStatusCondition(o.machine.Status.Conditions, slipway.ConditionDrained); drained != nil {
+	wanted := []metav1.Condition{conditions.False(v1alpha1.ConditionReady, "Deleting", "waits for "+waitsFor)}
+	if drained := meta.FindStatusCondition(o.machine.Status.Conditions, v1alpha1.ConditionDrained); drained != nil {
 		wanted = append(wanted, *drained)
 	}
 	return apply.Status(ctx, r.Client, owner, report(o, wanted...))

@@ -16,7 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
-	slipway "slipway.dev/api/v1alpha1"
+	"slipway.dev/api/v1alpha1"
 	"slipway.dev/kit/conditions"
 	"slipway.dev/operators/kvm/drain"
 	"slipway.dev/operators/kvm/tenant"
@@ -37,8 +37,8 @@ const evictionRetry = 2 * time.Second
 const tenantTimeout = 5 * time.Second
 
 // drainIsOver is true when the Node has been drained or given up.
-func drainIsOver(machine *slipway.Machine) bool {
-	c := meta.FindStatusCondition(machine.Status.Conditions, slipway.ConditionDrained)
+func drainIsOver(machine *v1alpha1.Machine) bool {
+	c := meta.FindStatusCondition(machine.Status.Conditions, v1alpha1.ConditionDrained)
 	return c != nil && (c.Status == metav1.ConditionTrue || c.Reason == reasonTimedOut)
 }
 
@@ -48,7 +48,7 @@ func drainIsOver(machine *slipway.Machine) bool {
 // This is not k8s.io/kubectl/pkg/drain because that waits inside its calls: one
 // tenant's disruption budget would hold a worker of the operator for a minute.
 func (r *Reconciler) drain(ctx context.Context, o *observation) (metav1.Condition, time.Duration) {
-	const conditionType = slipway.ConditionDrained
+	const conditionType = v1alpha1.ConditionDrained
 	left := o.machine.DeletionTimestamp.Add(r.Options.DrainTimeout).Sub(r.Now())
 	switch {
 	case o.tenantGoing:

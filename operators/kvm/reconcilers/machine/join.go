@@ -9,7 +9,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	kubevirtv1 "kubevirt.io/api/core/v1"
 
-	slipway "slipway.dev/api/v1alpha1"
+	"slipway.dev/api/v1alpha1"
 )
 
 // restartIfStuck starts a guest anew that runs and could have joined its
@@ -36,7 +36,7 @@ func couldJoinSince(o *observation) (since time.Time, waiting bool) {
 		return time.Time{}, false
 	}
 	since = o.vmi.CreationTimestamp.Time
-	for _, conditionType := range []string{slipway.ConditionGuestRunning, slipway.ConditionBootstrapReady} {
+	for _, conditionType := range []string{v1alpha1.ConditionGuestRunning, v1alpha1.ConditionBootstrapReady} {
 		c := meta.FindStatusCondition(o.machine.Status.Conditions, conditionType)
 		if c == nil || c.Status != metav1.ConditionTrue {
 			return time.Time{}, false // its report wakes us

@@ -12,24 +12,24 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	slipwayac "slipway.dev/api/applyconfiguration/api/v1alpha1"
-	slipway "slipway.dev/api/v1alpha1"
+	"slipway.dev/api/v1alpha1"
 	"slipway.dev/kit/apply"
 	"slipway.dev/operators/kvm/bootstrap"
 	"slipway.dev/operators/kvm/virtualmachine"
 )
 
-var machineKind = slipway.SchemeGroupVersion.WithKind("Machine")
+var machineKind = v1alpha1.SchemeGroupVersion.WithKind("Machine")
 
 func bootstrapSecretName(machine string) string { return machine + "-bootstrap" }
 
 // routes are the ranges behind the Machine's NIC. A tenant that brings its own
 // pod network does without them.
-func routes(o *observation) []slipway.CIDR {
-	if o.machine.Spec.Cluster.CNI != slipway.CNIBridge {
+func routes(o *observation) []v1alpha1.CIDR {
+	if o.machine.Spec.Cluster.CNI != v1alpha1.CNIBridge {
 		return nil
 	}
 	if podCIDR := o.podCIDR(); podCIDR != "" {
-		return []slipway.CIDR{slipway.CIDR(podCIDR)}
+		return []v1alpha1.CIDR{v1alpha1.CIDR(podCIDR)}
 	}
 	// The Node cannot be seen: keep what was known.
 	if o.node == nil && o.port != nil {
@@ -45,7 +45,7 @@ func portIsAsWanted(o *observation) bool {
 func networkPort(o *observation) *slipwayac.NetworkPortApplyConfiguration {
 	machine := o.machine
 	return slipwayac.NetworkPort(machine.Name, machine.Namespace).
-		WithLabels(map[string]string{slipway.LabelTenant: machine.Namespace}).
+		WithLabels(map[string]string{v1alpha1.LabelTenant: machine.Namespace}).
 		WithOwnerReferences(metav1ac.OwnerReference().
 			WithAPIVersion(machineKind.GroupVersion().String()).WithKind(machineKind.Kind).
 			WithName(machine.Name).WithUID(machine.UID).WithController(true).WithBlockOwnerDeletion(true)).
@@ -63,7 +63,7 @@ func (r *Reconciler) createBootstrapSecret(ctx context.Context, o *observation) 
 		return fmt.Errorf("make bootstrap token: %w", err)
 	}
 	data, err := bootstrap.Build(bootstrap.Input{
-		Namespace: machine.Namespace, Name: machine.Name, Pool: machine.Labels[slipway.LabelPool],
+		Namespace: machine.Namespace, Name: machine.Name, Pool: machine.Labels[v1alpha1.LabelPool],
 		Spec: machine.Spec, Port: o.port.Status, ClusterCA: o.clusterCA, Token: token,
 		Registries: o.registries, Nameservers: r.Options.Nameservers,
 	})
@@ -73,7 +73,7 @@ func (r *Reconciler) createBootstrapSecret(ctx context.Context, o *observation) 
 	secret := &corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{
 			Name: bootstrapSecretName(machine.Name), Namespace: machine.Namespace,
-			Labels:          map[string]string{slipway.LabelTenant: machine.Namespace},
+			Labels:          map[string]string{v1alpha1.LabelTenant: machine.Namespace},
 			OwnerReferences: []metav1.OwnerReference{*metav1.NewControllerRef(machine, machineKind)},
 		},
 		Immutable: new(true),

@@ -14,7 +14,7 @@ import (
 	kubevirtv1 "kubevirt.io/api/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	slipway "slipway.dev/api/v1alpha1"
+	"slipway.dev/api/v1alpha1"
 	"slipway.dev/kit/tenantapi"
 	"slipway.dev/operators/kvm/bootstrap"
 	"slipway.dev/operators/kvm/tenant"
@@ -29,8 +29,8 @@ const (
 // observation is all that a reconciliation knows. Pointers are nil for what
 // does not exist.
 type observation struct {
-	machine *slipway.Machine
-	port    *slipway.NetworkPort
+	machine *v1alpha1.Machine
+	port    *v1alpha1.NetworkPort
 	vm      *kubevirtv1.VirtualMachine
 	vmi     *kubevirtv1.VirtualMachineInstance
 	// bootstrap is the Secret with the cloud-init data and the token.
@@ -49,12 +49,12 @@ type observation struct {
 }
 
 func (r *Reconciler) observe(ctx context.Context, key types.NamespacedName) (*observation, error) {
-	machine, err := get(ctx, r.Client, key, &slipway.Machine{})
+	machine, err := get(ctx, r.Client, key, &v1alpha1.Machine{})
 	if machine == nil || err != nil {
 		return nil, err
 	}
 	o := &observation{machine: machine}
-	if o.port, err = get(ctx, r.Client, key, &slipway.NetworkPort{}); err != nil {
+	if o.port, err = get(ctx, r.Client, key, &v1alpha1.NetworkPort{}); err != nil {
 		return nil, err
 	}
 	if o.vm, err = get(ctx, r.Client, key, &kubevirtv1.VirtualMachine{}); err != nil {
@@ -139,7 +139,7 @@ func (r *Reconciler) observeTenant(ctx context.Context, o *observation) error {
 // tenantIsGoing is true when the TenantCluster of a hosted namespace is being
 // deleted, or is gone.
 func (r *Reconciler) tenantIsGoing(ctx context.Context, namespace string) (bool, error) {
-	var clusters slipway.TenantClusterList
+	var clusters v1alpha1.TenantClusterList
 	if err := r.Client.List(ctx, &clusters, client.MatchingFields{HostedNamespaceField: namespace}); err != nil {
 		return false, fmt.Errorf("list TenantClusters: %w", err)
 	}

@@ -17,7 +17,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
-	slipway "slipway.dev/api/v1alpha1"
+	"slipway.dev/api/v1alpha1"
 	"slipway.dev/operators/kvm/tenant"
 )
 
@@ -30,8 +30,8 @@ const concurrency = 8
 // SetupWithManager registers the controller, which fleet wakes for what
 // happens in tenants.
 func (r *Reconciler) SetupWithManager(ctx context.Context, manager ctrl.Manager, fleet *tenant.Fleet) error {
-	err := manager.GetFieldIndexer().IndexField(ctx, &slipway.TenantCluster{}, HostedNamespaceField, func(o client.Object) []string {
-		return []string{slipway.HostedNamespace(o.GetNamespace(), o.GetName())}
+	err := manager.GetFieldIndexer().IndexField(ctx, &v1alpha1.TenantCluster{}, HostedNamespaceField, func(o client.Object) []string {
+		return []string{v1alpha1.HostedNamespace(o.GetNamespace(), o.GetName())}
 	})
 	if err != nil {
 		return err
@@ -44,17 +44,17 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, manager ctrl.Manager,
 	})
 	return ctrl.NewControllerManagedBy(manager).Named("machine").
 		WithOptions(controller.Options{MaxConcurrentReconciles: concurrency}).
-		For(&slipway.Machine{}).
-		Owns(&slipway.NetworkPort{}).
+		For(&v1alpha1.Machine{}).
+		Owns(&v1alpha1.NetworkPort{}).
 		Owns(&corev1.Secret{}).
 		Owns(&kubevirtv1.VirtualMachine{}).
 		Watches(&kubevirtv1.VirtualMachineInstance{}, &handler.EnqueueRequestForObject{}). // has the Machine's name
 		Watches(&corev1.Secret{}, r.onInput(fleet)).
-		Watches(&slipway.TenantCluster{}, handler.EnqueueRequestsFromMapFunc(func(ctx context.Context, o client.Object) []reconcile.Request {
+		Watches(&v1alpha1.TenantCluster{}, handler.EnqueueRequestsFromMapFunc(func(ctx context.Context, o client.Object) []reconcile.Request {
 			if o.GetDeletionTimestamp() == nil {
 				return nil
 			}
-			return r.machinesIn(ctx, slipway.HostedNamespace(o.GetNamespace(), o.GetName()))
+			return r.machinesIn(ctx, v1alpha1.HostedNamespace(o.GetNamespace(), o.GetName()))
 		})).
 		WatchesRawSource(source.TypedChannel(fleet.Machines, inTenants)).
 		Complete(r)
@@ -89,7 +89,7 @@ func (r *Reconciler) onInput(fleet *tenant.Fleet) handler.EventHandler {
 }
 
 func (r *Reconciler) machinesIn(ctx context.Context, namespace string) []reconcile.Request {
-	var machines slipway.MachineList
+	var machines v1alpha1.MachineList
 	if err := r.Client.List(ctx, &machines, client.InNamespace(namespace)); err != nil {
 		log.FromContext(ctx).Error(err, "Listing Machines")
 		return nil

@@ -8,7 +8,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	slipwayac "slipway.dev/api/applyconfiguration/api/v1alpha1"
-	slipway "slipway.dev/api/v1alpha1"
+	"slipway.dev/api/v1alpha1"
 	"slipway.dev/kit/conditions"
 	"slipway.dev/operators/kvm/virtualmachine"
 )
@@ -22,7 +22,7 @@ func status(o *observation, tokenErr error) *slipwayac.MachineApplyConfiguration
 		virtualmachine.GuestRunning(o.vm, o.vmi),
 		nodeCondition(o),
 	}
-	return report(o, append(parts, conditions.Summary(slipway.ConditionReady, "Ready", parts...))...)
+	return report(o, append(parts, conditions.Summary(v1alpha1.ConditionReady, "Ready", parts...))...)
 }
 
 func report(o *observation, wanted ...metav1.Condition) *slipwayac.MachineApplyConfiguration {
@@ -44,19 +44,19 @@ func report(o *observation, wanted ...metav1.Condition) *slipwayac.MachineApplyC
 func networkCondition(o *observation) metav1.Condition {
 	name := o.machine.Name
 	if o.hasIdentity() {
-		return conditions.True(slipway.ConditionNetworkReady, "Allocated", "")
+		return conditions.True(v1alpha1.ConditionNetworkReady, "Allocated", "")
 	}
 	message := "NetworkPort " + name + " has no addresses yet"
 	if o.port != nil {
-		if ready := meta.FindStatusCondition(o.port.Status.Conditions, slipway.ConditionReady); ready != nil && ready.Message != "" {
+		if ready := meta.FindStatusCondition(o.port.Status.Conditions, v1alpha1.ConditionReady); ready != nil && ready.Message != "" {
 			message = "NetworkPort " + name + ": " + ready.Message
 		}
 	}
-	return conditions.False(slipway.ConditionNetworkReady, "WaitingForNetworkPort", message)
+	return conditions.False(v1alpha1.ConditionNetworkReady, "WaitingForNetworkPort", message)
 }
 
 func bootstrapReady(o *observation, tokenErr error) metav1.Condition {
-	const conditionType = slipway.ConditionBootstrapReady
+	const conditionType = v1alpha1.ConditionBootstrapReady
 	known := bootstrapCondition(o.machine)
 	switch {
 	case o.bootstrap == nil && len(o.missing) > 0:
@@ -76,7 +76,7 @@ func bootstrapReady(o *observation, tokenErr error) metav1.Condition {
 }
 
 func nodeCondition(o *observation) metav1.Condition {
-	const conditionType = slipway.ConditionNodeReady
+	const conditionType = v1alpha1.ConditionNodeReady
 	name := o.machine.Name
 	if o.tenant == nil {
 		if known := meta.FindStatusCondition(o.machine.Status.Conditions, conditionType); known != nil {

@@ -10,7 +10,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	slipway "slipway.dev/api/v1alpha1"
+	"slipway.dev/api/v1alpha1"
 	"slipway.dev/kit/apply"
 	"slipway.dev/operators/kvm/bootstrap"
 )
@@ -42,8 +42,8 @@ func (r *Reconciler) admit(ctx context.Context, o *observation) (renewal time.Du
 	return next.Sub(now), apply.Objects(ctx, o.tenant, owner, bootstrap.TokenSecret(o.machine.Name, token, expiration))
 }
 
-func bootstrapCondition(machine *slipway.Machine) metav1.Condition {
-	if c := meta.FindStatusCondition(machine.Status.Conditions, slipway.ConditionBootstrapReady); c != nil {
+func bootstrapCondition(machine *v1alpha1.Machine) metav1.Condition {
+	if c := meta.FindStatusCondition(machine.Status.Conditions, v1alpha1.ConditionBootstrapReady); c != nil {
 		return *c
 	}
 	return metav1.Condition{}

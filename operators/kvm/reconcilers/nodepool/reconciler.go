@@ -16,7 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
 	slipwayac "slipway.dev/api/applyconfiguration/api/v1alpha1"
-	slipway "slipway.dev/api/v1alpha1"
+	"slipway.dev/api/v1alpha1"
 	"slipway.dev/kit/apply"
 	"slipway.dev/operators/kvm/pool"
 	"slipway.dev/operators/kvm/virtualmachine"
@@ -40,14 +40,14 @@ type Reconciler struct {
 // SetupWithManager registers the controller.
 func (r *Reconciler) SetupWithManager(manager ctrl.Manager) error {
 	return ctrl.NewControllerManagedBy(manager).Named("nodepool").
-		For(&slipway.NodePool{}).
-		Owns(&slipway.Machine{}).
+		For(&v1alpha1.NodePool{}).
+		Owns(&v1alpha1.Machine{}).
 		Complete(r)
 }
 
 // Reconcile observes the Machines, plans, and creates and deletes.
 func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
-	nodePool := &slipway.NodePool{}
+	nodePool := &v1alpha1.NodePool{}
 	if err := r.Client.Get(ctx, request.NamespacedName, nodePool); err != nil {
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
@@ -81,12 +81,12 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 }
 
 // machinesOf are the Machines that the pool controls, whatever labels they carry now.
-func machinesOf(ctx context.Context, reader client.Reader, nodePool *slipway.NodePool) ([]slipway.Machine, error) {
-	var list slipway.MachineList
+func machinesOf(ctx context.Context, reader client.Reader, nodePool *v1alpha1.NodePool) ([]v1alpha1.Machine, error) {
+	var list v1alpha1.MachineList
 	if err := reader.List(ctx, &list, client.InNamespace(nodePool.Namespace)); err != nil {
 		return nil, fmt.Errorf("list Machines: %w", err)
 	}
-	var machines []slipway.Machine
+	var machines []v1alpha1.Machine
 	for _, machine := range list.Items {
 		if metav1.IsControlledBy(&machine, nodePool) {
 			machines = append(machines, machine)
@@ -95,13 +95,13 @@ func machinesOf(ctx context.Context, reader client.Reader, nodePool *slipway.Nod
 	return machines, nil
 }
 
-func plan(nodePool *slipway.NodePool, hash string, machines []slipway.Machine) pool.Plan {
+func plan(nodePool *v1alpha1.NodePool, hash string, machines []v1alpha1.Machine) pool.Plan {
 	var known []pool.Machine
 	for _, machine := range machines {
 		known = append(known, pool.Machine{
 			Name:     machine.Name,
 			Created:  machine.CreationTimestamp.Time,
-			Ready:    meta.IsStatusConditionTrue(machine.Status.Conditions, slipway.ConditionReady),
+			Ready:    meta.IsStatusConditionTrue(machine.Status.Conditions, v1alpha1.ConditionReady),
 			Deleting: machine.DeletionTimestamp != nil,
 			Outdated: outdated(&machine, hash),
 		})
@@ -111,20 +111,20 @@ func plan(nodePool *slipway.NodePool, hash string, machines []slipway.Machine) p
 
 // outdated is true of a Machine made from another template, and of one whose
 // management node wants to be rid of it.
-func outdated(machine *slipway.Machine, hash string) bool {
-	guest := meta.FindStatusCondition(machine.Status.Conditions, slipway.ConditionGuestRunning)
-	return machine.Annotations[slipway.AnnotationMachineHash] != hash ||
+func outdated(machine *v1alpha1.Machine, hash string) bool {
+	guest := meta.FindStatusCondition(machine.Status.Conditions, v1alpha1.ConditionGuestRunning)
+	return machine.Annotations[v1alpha1.AnnotationMachineHash] != hash ||
 		guest != nil && guest.Reason == virtualmachine.ReasonEvacuating
 }
 
-func size(nodePool *slipway.NodePool) int {
+func size(nodePool *v1alpha1.NodePool) int {
 	if nodePool.Spec.Replicas == nil {
-		return slipway.DefaultNodeReplicas
+		return v1alpha1.DefaultNodeReplicas
 	}
 	return int(*nodePool.Spec.Replicas)
 }
 
-func (r *Reconciler) execute(ctx context.Context, nodePool *slipway.NodePool, hash string, machines []slipway.Machine, plan pool.Plan) error {
+func (r *Reconciler) execute(ctx context.Context, nodePool *v1alpha1.NodePool, hash string, machines []v1alpha1.Machine, plan pool.Plan) error {
 	taken := sets.New[string]()
 	doomed := sets.New(plan.Delete...)
 	for _, machine := range machines {
@@ -146,19 +146,19 @@ func (r *Reconciler) execute(ctx context.Context, nodePool *slipway.NodePool, ha
 	return nil
 }
 
-func newMachine(nodePool *slipway.NodePool, name, hash string) *slipway.Machine {
-	labels := map[string]string{slipway.LabelTenant: nodePool.Namespace, slipway.LabelPool: nodePool.Name}
-	return &slipway.Machine{
+func newMachine(nodePool *v1alpha1.NodePool, name, hash string) *v1alpha1.Machine {
+	labels := map[string]string{v1alpha1.LabelTenant: nodePool.Namespace, v1alpha1.LabelPool: nodePool.Name}
+	return &v1alpha1.Machine{
 		ObjectMeta: metav1.ObjectMeta{
 			Name: name, Namespace: nodePool.Namespace, Labels: labels,
-			Annotations:     map[string]string{slipway.AnnotationMachineHash: hash},
-			OwnerReferences: []metav1.OwnerReference{*metav1.NewControllerRef(nodePool, slipway.SchemeGroupVersion.WithKind("NodePool"))},
+			Annotations:     map[string]string{v1alpha1.AnnotationMachineHash: hash},
+			OwnerReferences: []metav1.OwnerReference{*metav1.NewControllerRef(nodePool, v1alpha1.SchemeGroupVersion.WithKind("NodePool"))},
 		},
 		Spec: *nodePool.Spec.Template.DeepCopy(),
 	}
 }
 
-func (r *Reconciler) deleteMachine(ctx context.Context, nodePool *slipway.NodePool, machine *slipway.Machine) error {
+func (r *Reconciler) deleteMachine(ctx context.Context, nodePool *v1alpha1.NodePool, machine *v1alpha1.Machine) error {
 	if machine.DeletionTimestamp != nil {
 		return nil
 	}
@@ -171,7 +171,7 @@ func (r *Reconciler) deleteMachine(ctx context.Context, nodePool *slipway.NodePo
 }
 
 // delete deletes all Machines and lets the pool go when they are gone.
-func (r *Reconciler) delete(ctx context.Context, nodePool *slipway.NodePool, machines []slipway.Machine) error {
+func (r *Reconciler) delete(ctx context.Context, nodePool *v1alpha1.NodePool, machines []v1alpha1.Machine) error {
 	if !controllerutil.ContainsFinalizer(nodePool, Finalizer) {
 		return nil
 	}

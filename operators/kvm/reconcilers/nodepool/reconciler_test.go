@@ -18,7 +18,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
-	slipway "slipway.dev/api/v1alpha1"
+	"slipway.dev/api/v1alpha1"
 	"slipway.dev/kit/testenv"
 	"slipway.dev/operators/kvm/reconcilers/nodepool"
 )
@@ -31,7 +31,7 @@ type environment struct {
 func newEnvironment(t *testing.T) environment {
 	t.Helper()
 	scheme := runtime.NewScheme()
-	for _, add := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, slipway.AddToScheme} {
+	for _, add := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, v1alpha1.AddToScheme} {
 		if err := add(scheme); err != nil {
 			t.Fatal(err)
 		}
@@ -46,12 +46,12 @@ func newEnvironment(t *testing.T) environment {
 // pool creates a namespace of its own with a pool, and gives the pool's key.
 func (e environment) pool(t *testing.T, namespace string, replicas int32) client.ObjectKey {
 	t.Helper()
-	pool := &slipway.NodePool{
+	pool := &v1alpha1.NodePool{
 		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "a"},
-		Spec: slipway.NodePoolSpec{Replicas: &replicas, Template: slipway.MachineSpec{
+		Spec: v1alpha1.NodePoolSpec{Replicas: &replicas, Template: v1alpha1.MachineSpec{
 			Version: "v1.36.3", NetworkName: "demo",
-			Machine: slipway.MachineSize{Cores: 1, Memory: resource.MustParse("1Gi"), Disk: resource.MustParse("4Gi")},
-			Cluster: slipway.MachineCluster{APIServer: "https://10.200.0.10:6443", DNSAddress: "10.96.0.10", DNSDomain: "cluster.local", PodCIDR: "10.244.0.0/16", CNI: "bridge"},
+			Machine: v1alpha1.MachineSize{Cores: 1, Memory: resource.MustParse("1Gi"), Disk: resource.MustParse("4Gi")},
+			Cluster: v1alpha1.MachineCluster{APIServer: "https://10.200.0.10:6443", DNSAddress: "10.96.0.10", DNSDomain: "cluster.local", PodCIDR: "10.244.0.0/16", CNI: "bridge"},
 		}},
 	}
 	for _, object := range []client.Object{&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}}, pool} {
@@ -78,7 +78,7 @@ func (e environment) mustReconcile(t *testing.T, key client.ObjectKey) {
 
 func (e environment) machines(t *testing.T, namespace string) (names []string) {
 	t.Helper()
-	var list slipway.MachineList
+	var list v1alpha1.MachineList
 	if err := e.client.List(t.Context(), &list, client.InNamespace(namespace)); err != nil {
 		t.Fatal(err)
 	}
@@ -88,9 +88,9 @@ func (e environment) machines(t *testing.T, namespace string) (names []string) {
 	return names
 }
 
-func (e environment) change(t *testing.T, key client.ObjectKey, change func(*slipway.NodePool)) *slipway.NodePool {
+func (e environment) change(t *testing.T, key client.ObjectKey, change func(*v1alpha1.NodePool)) *v1alpha1.NodePool {
 	t.Helper()
-	pool := &slipway.NodePool{}
+	pool := &v1alpha1.NodePool{}
 	if err := e.client.Get(t.Context(), key, pool); err != nil {
 		t.Fatal(err)
 	}
@@ -104,12 +104,12 @@ func (e environment) change(t *testing.T, key client.ObjectKey, change func(*sli
 
 func (e environment) setReady(t *testing.T, namespace, name string) {
 	t.Helper()
-	machine := &slipway.Machine{}
+	machine := &v1alpha1.Machine{}
 	if err := e.client.Get(t.Context(), client.ObjectKey{Namespace: namespace, Name: name}, machine); err != nil {
 		t.Fatal(err)
 	}
 	before := machine.DeepCopy()
-	meta.SetStatusCondition(&machine.Status.Conditions, metav1.Condition{Type: slipway.ConditionReady, Status: metav1.ConditionTrue, Reason: "Ready"})
+	meta.SetStatusCondition(&machine.Status.Conditions, metav1.Condition{Type: v1alpha1.ConditionReady, Status: metav1.ConditionTrue, Reason: "Ready"})
 	if err := e.client.Status().Patch(t.Context(), machine, client.MergeFrom(before)); err != nil {
 		t.Fatal(err)
 	}
@@ -187,7 +187,7 @@ func (e environment) testReplaces(t *testing.T) {
 	e.mustReconcile(t, key)
 	e.mustHaveReady(t, key, metav1.Condition{Status: metav1.ConditionTrue, Reason: "Ready"})
 
-	e.change(t, key, func(pool *slipway.NodePool) { pool.Spec.Template.Machine.Cores = 2 })
+	e.change(t, key, func(pool *v1alpha1.NodePool) { pool.Spec.Template.Machine.Cores = 2 })
 	e.mustReconcile(t, key)
 	names := e.machines(t, "replaces")
 	if len(names) != 2 {
@@ -210,11 +210,11 @@ func (e environment) testReplaces(t *testing.T) {
 
 func (e environment) mustHaveReady(t *testing.T, key client.ObjectKey, want metav1.Condition) {
 	t.Helper()
-	pool := &slipway.NodePool{}
+	pool := &v1alpha1.NodePool{}
 	if err := e.client.Get(t.Context(), key, pool); err != nil {
 		t.Fatal(err)
 	}
-	ready := meta.FindStatusCondition(pool.Status.Conditions, slipway.ConditionReady)
+	ready := meta.FindStatusCondition(pool.Status.Conditions, v1alpha1.ConditionReady)
 	if ready == nil || ready.Status != want.Status || ready.Reason != want.Reason || ready.Message != want.Message {
 		t.Errorf("Ready is %+v, want %+v", ready, want)
 	}
@@ -224,7 +224,7 @@ func (e environment) mustHaveReady(t *testing.T, key client.ObjectKey, want meta
 func (e environment) testDeletion(t *testing.T) {
 	key := e.pool(t, "deletion", 1)
 	e.mustReconcile(t, key)
-	machine := &slipway.Machine{}
+	machine := &v1alpha1.Machine{}
 	if err := e.client.Get(t.Context(), client.ObjectKey{Namespace: "deletion", Name: e.machines(t, "deletion")[0]}, machine); err != nil {
 		t.Fatal(err)
 	}
@@ -233,7 +233,7 @@ func (e environment) testDeletion(t *testing.T) {
 	if err := e.client.Patch(t.Context(), held, client.MergeFrom(machine)); err != nil {
 		t.Fatal(err)
 	}
-	pool := e.change(t, key, func(*slipway.NodePool) {})
+	pool := e.change(t, key, func(*v1alpha1.NodePool) {})
 	if err := e.client.Delete(t.Context(), pool); err != nil {
 		t.Fatal(err)
 	}

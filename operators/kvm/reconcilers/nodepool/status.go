@@ -10,22 +10,22 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 
 	slipwayac "slipway.dev/api/applyconfiguration/api/v1alpha1"
-	slipway "slipway.dev/api/v1alpha1"
+	"slipway.dev/api/v1alpha1"
 	"slipway.dev/kit/conditions"
 )
 
-func status(nodePool *slipway.NodePool, hash string, machines []slipway.Machine) *slipwayac.NodePoolApplyConfiguration {
+func status(nodePool *v1alpha1.NodePool, hash string, machines []v1alpha1.Machine) *slipwayac.NodePoolApplyConfiguration {
 	var replicas, ready int32
 	for _, machine := range machines {
 		if machine.DeletionTimestamp != nil {
 			continue
 		}
 		replicas++
-		if meta.IsStatusConditionTrue(machine.Status.Conditions, slipway.ConditionReady) {
+		if meta.IsStatusConditionTrue(machine.Status.Conditions, v1alpha1.ConditionReady) {
 			ready++
 		}
 	}
-	selector := labels.SelectorFromSet(labels.Set{slipway.LabelPool: nodePool.Name})
+	selector := labels.SelectorFromSet(labels.Set{v1alpha1.LabelPool: nodePool.Name})
 	return slipwayac.NodePool(nodePool.Name, nodePool.Namespace).WithStatus(slipwayac.NodePoolStatus().
 		WithObservedGeneration(nodePool.Generation).
 		WithReplicas(replicas).
@@ -37,10 +37,10 @@ func status(nodePool *slipway.NodePool, hash string, machines []slipway.Machine)
 // readyCondition is True when the pool has the Machines it wants and
 // all are ready, whether or not others still leave; otherwise it names the
 // first Machine, by name, that is in the way.
-func readyCondition(nodePool *slipway.NodePool, hash string, machines []slipway.Machine) metav1.Condition {
-	slices.SortFunc(machines, func(a, b slipway.Machine) int { return strings.Compare(a.Name, b.Name) })
+func readyCondition(nodePool *v1alpha1.NodePool, hash string, machines []v1alpha1.Machine) metav1.Condition {
+	slices.SortFunc(machines, func(a, b v1alpha1.Machine) int { return strings.Compare(a.Name, b.Name) })
 	current := 0
-	var blocking, replaced *slipway.Machine
+	var blocking, replaced *v1alpha1.Machine
 	for i := range machines {
 		machine := &machines[i]
 		switch {
@@ -51,39 +51,39 @@ func readyCondition(nodePool *slipway.NodePool, hash string, machines []slipway.
 			continue
 		}
 		current++
-		if !meta.IsStatusConditionTrue(machine.Status.Conditions, slipway.ConditionReady) {
+		if !meta.IsStatusConditionTrue(machine.Status.Conditions, v1alpha1.ConditionReady) {
 			blocking = first(blocking, machine)
 		}
 	}
 	switch {
 	case nodePool.DeletionTimestamp != nil && len(machines) > 0:
-		return conditions.False(slipway.ConditionReady, "Deleting", because(&machines[0]))
+		return conditions.False(v1alpha1.ConditionReady, "Deleting", because(&machines[0]))
 	case blocking != nil:
-		return conditions.False(slipway.ConditionReady, reason(blocking), because(blocking))
+		return conditions.False(v1alpha1.ConditionReady, reason(blocking), because(blocking))
 	case replaced != nil:
-		return conditions.False(slipway.ConditionReady, "Replacing", "Machine "+replaced.Name+" is to be replaced")
+		return conditions.False(v1alpha1.ConditionReady, "Replacing", "Machine "+replaced.Name+" is to be replaced")
 	case current != size(nodePool):
-		return conditions.False(slipway.ConditionReady, "Scaling", fmt.Sprintf("%d of %d Machines exist", current, size(nodePool)))
+		return conditions.False(v1alpha1.ConditionReady, "Scaling", fmt.Sprintf("%d of %d Machines exist", current, size(nodePool)))
 	}
-	return conditions.True(slipway.ConditionReady, "Ready", "")
+	return conditions.True(v1alpha1.ConditionReady, "Ready", "")
 }
 
-func first(a, b *slipway.Machine) *slipway.Machine {
+func first(a, b *v1alpha1.Machine) *v1alpha1.Machine {
 	if a != nil {
 		return a
 	}
 	return b
 }
 
-func reason(machine *slipway.Machine) string {
-	if ready := meta.FindStatusCondition(machine.Status.Conditions, slipway.ConditionReady); ready != nil {
+func reason(machine *v1alpha1.Machine) string {
+	if ready := meta.FindStatusCondition(machine.Status.Conditions, v1alpha1.ConditionReady); ready != nil {
 		return ready.Reason
 	}
 	return "MachineCreated"
 }
 
-func because(machine *slipway.Machine) string {
-	ready := meta.FindStatusCondition(machine.Status.Conditions, slipway.ConditionReady)
+func because(machine *v1alpha1.Machine) string {
+	ready := meta.FindStatusCondition(machine.Status.Conditions, v1alpha1.ConditionReady)
 	if ready == nil || ready.Message == "" {
 		return "Machine " + machine.Name
 	}

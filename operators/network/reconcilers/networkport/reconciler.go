@@ -16,7 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
-	apply1alpha1 "slipway.dev/api/applyconfiguration/api/v1alpha1"
+	slipwayac "slipway.dev/api/applyconfiguration/api/v1alpha1"
 	"slipway.dev/api/v1alpha1"
 	"slipway.dev/kit/apply"
 	"slipway.dev/kit/conditions"
@@ -33,8 +33,8 @@ type Reconciler struct {
 	Live client.Reader
 }
 
-// Register makes the manager run the reconciler.
-func (r *Reconciler) Register(mgr ctrl.Manager) error {
+// SetupWithManager makes the manager run the reconciler.
+func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("networkport").
 		For(&v1alpha1.NetworkPort{}).
@@ -67,15 +67,15 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	if err != nil {
 		return ctrl.Result{}, err
 	}
-	err = apply.Status(ctx, r.Client, fieldOwner, apply1alpha1.NetworkPort(port.Name, port.Namespace).WithStatus(status))
+	err = apply.Status(ctx, r.Client, fieldOwner, slipwayac.NetworkPort(port.Name, port.Namespace).WithStatus(status))
 	return ctrl.Result{}, client.IgnoreNotFound(err)
 }
 
 // identify decides about the whole status but for the attachment. What a port
 // has got it keeps, whatever comes.
-func identify(port v1alpha1.NetworkPort, network v1alpha1.TenantNetwork, all []v1alpha1.NetworkPort) (*apply1alpha1.NetworkPortStatusApplyConfiguration, error) {
-	status := apply1alpha1.NetworkPortStatus().WithObservedGeneration(port.Generation)
-	report := func(ready metav1.Condition) *apply1alpha1.NetworkPortStatusApplyConfiguration {
+func identify(port v1alpha1.NetworkPort, network v1alpha1.TenantNetwork, all []v1alpha1.NetworkPort) (*slipwayac.NetworkPortStatusApplyConfiguration, error) {
+	status := slipwayac.NetworkPortStatus().WithObservedGeneration(port.Generation)
+	report := func(ready metav1.Condition) *slipwayac.NetworkPortStatusApplyConfiguration {
 		return status.WithConditions(conditions.Apply(port.Status.Conditions, port.Generation, ready)...)
 	}
 	keep := func() {

@@ -12,7 +12,7 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	apply1alpha1 "slipway.dev/api/applyconfiguration/api/v1alpha1"
+	slipwayac "slipway.dev/api/applyconfiguration/api/v1alpha1"
 	"slipway.dev/api/v1alpha1"
 	"slipway.dev/kit/apply"
 	"slipway.dev/kit/testenv"
@@ -101,8 +101,8 @@ func TestPorts(t *testing.T) {
 			e.Errorf("identity %s, want %s", got, want)
 		}
 		// The agent's part is not the operator's to take away.
-		must(e, apply.Status(e.Context(), e.client, "network-agent", apply1alpha1.NetworkPort("first", hosted).WithStatus(
-			apply1alpha1.NetworkPortStatus().WithAttachment(apply1alpha1.PortAttachment().WithNodeName("a").WithContainerID("c")))))
+		must(e, apply.Status(e.Context(), e.client, "network-agent", slipwayac.NetworkPort("first", hosted).WithStatus(
+			slipwayac.NetworkPortStatus().WithAttachment(slipwayac.PortAttachment().WithNodeName("a").WithContainerID("c")))))
 		again := e.reconcile("first")
 		if again.Status.Attachment == nil || again.Status.IPAddress != port.Status.IPAddress {
 			e.Errorf("status %+v", again.Status)

@@ -17,14 +17,14 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
-	apply1alpha1 "slipway.dev/api/applyconfiguration/api/v1alpha1"
+	slipwayac "slipway.dev/api/applyconfiguration/api/v1alpha1"
 	"slipway.dev/api/v1alpha1"
 	"slipway.dev/kit/conditions"
 	"slipway.dev/operators/network/fabric"
 )
 
 // plan decides about the status of a network that has its identifier.
-func plan(seen observation) (*apply1alpha1.TenantNetworkStatusApplyConfiguration, error) {
+func plan(seen observation) (*slipwayac.TenantNetworkStatusApplyConfiguration, error) {
 	vni, err := strconv.ParseInt(seen.identifier.Name, 10, 32)
 	if err != nil {
 		return nil, fmt.Errorf("name of VirtualNetworkID: %w", err)
@@ -33,10 +33,10 @@ func plan(seen observation) (*apply1alpha1.TenantNetworkStatusApplyConfiguration
 	if err != nil {
 		return nil, fmt.Errorf("nodeCIDR: %w", err)
 	}
-	status := apply1alpha1.TenantNetworkStatus().
+	status := slipwayac.TenantNetworkStatus().
 		WithObservedGeneration(seen.network.Generation).
 		WithVNI(int32(vni)).
-		WithGateway(apply1alpha1.Gateway().
+		WithGateway(slipwayac.Gateway().
 			WithIPAddress(gateway.String()).
 			WithMACAddress(fabric.MAC(int32(vni), gateway).String()))
 	ready := conditions.True("Ready", "Allocated", "")
@@ -66,14 +66,14 @@ func blockers(seen observation) string {
 }
 
 // keptStatus is what a network says while it goes: its nodes still need the rest.
-func keptStatus(seen observation, blocked string) *apply1alpha1.TenantNetworkStatusApplyConfiguration {
+func keptStatus(seen observation, blocked string) *slipwayac.TenantNetworkStatusApplyConfiguration {
 	old := seen.network.Status
-	status := apply1alpha1.TenantNetworkStatus().WithObservedGeneration(seen.network.Generation).WithMTU(old.MTU)
+	status := slipwayac.TenantNetworkStatus().WithObservedGeneration(seen.network.Generation).WithMTU(old.MTU)
 	if old.VNI != nil {
 		status.WithVNI(*old.VNI)
 	}
 	if old.Gateway != nil {
-		status.WithGateway(apply1alpha1.Gateway().WithIPAddress(old.Gateway.IPAddress).WithMACAddress(old.Gateway.MACAddress))
+		status.WithGateway(slipwayac.Gateway().WithIPAddress(old.Gateway.IPAddress).WithMACAddress(old.Gateway.MACAddress))
 	}
 	return status.WithConditions(conditions.Apply(old.Conditions, seen.network.Generation,
 		conditions.False("Ready", "Deleting", "waits for "+blocked))...)

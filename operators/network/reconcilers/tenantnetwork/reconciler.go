@@ -16,7 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
-	apply1alpha1 "slipway.dev/api/applyconfiguration/api/v1alpha1"
+	slipwayac "slipway.dev/api/applyconfiguration/api/v1alpha1"
 	"slipway.dev/api/v1alpha1"
 	"slipway.dev/kit/apply"
 	"slipway.dev/operators/network/fabric"
@@ -35,8 +35,8 @@ type Reconciler struct {
 	Live client.Reader
 }
 
-// Register makes the manager run the reconciler.
-func (r *Reconciler) Register(mgr ctrl.Manager) error {
+// SetupWithManager makes the manager run the reconciler.
+func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("tenantnetwork").
 		For(&v1alpha1.TenantNetwork{}).
@@ -66,7 +66,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 		return ctrl.Result{}, r.remove(ctx, seen)
 	}
 	name, namespace := seen.network.Name, seen.network.Namespace
-	if err := apply.Objects(ctx, r.Client, fieldOwner, apply1alpha1.TenantNetwork(name, namespace).WithUID(seen.network.UID).WithFinalizers(finalizer)); err != nil {
+	if err := apply.Objects(ctx, r.Client, fieldOwner, slipwayac.TenantNetwork(name, namespace).WithUID(seen.network.UID).WithFinalizers(finalizer)); err != nil {
 		return ctrl.Result{}, err
 	}
 	if seen.identifier == nil {
@@ -85,7 +85,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	if err != nil {
 		return ctrl.Result{}, reconcile.TerminalError(err)
 	}
-	return ctrl.Result{}, apply.Status(ctx, r.Client, fieldOwner, apply1alpha1.TenantNetwork(name, namespace).WithStatus(status))
+	return ctrl.Result{}, apply.Status(ctx, r.Client, fieldOwner, slipwayac.TenantNetwork(name, namespace).WithStatus(status))
 }
 
 func (r *Reconciler) observe(ctx context.Context, key client.ObjectKey) (observation, error) {
@@ -172,13 +172,13 @@ func (r *Reconciler) remove(ctx context.Context, seen observation) error {
 	name, namespace := seen.network.Name, seen.network.Namespace
 	if blocked := blockers(seen); blocked != "" {
 		status := keptStatus(seen, blocked)
-		return apply.Status(ctx, r.Client, fieldOwner, apply1alpha1.TenantNetwork(name, namespace).WithStatus(status))
+		return apply.Status(ctx, r.Client, fieldOwner, slipwayac.TenantNetwork(name, namespace).WithStatus(status))
 	}
 	if err := r.releaseIdentifiers(ctx, seen.network); err != nil {
 		return err
 	}
 	// Applying without the finalizer takes it away.
-	return client.IgnoreNotFound(apply.Objects(ctx, r.Client, fieldOwner, apply1alpha1.TenantNetwork(name, namespace).WithUID(seen.network.UID)))
+	return client.IgnoreNotFound(apply.Objects(ctx, r.Client, fieldOwner, slipwayac.TenantNetwork(name, namespace).WithUID(seen.network.UID)))
 }
 
 // releaseIdentifiers also finds a claim that never made it into the status.
