@@ -1,0 +1,173 @@
+package apply_test
+
+import (
+	"context"
+	"testing"
+
+	"github.com/go-logr/logr"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	corev1ac "k8s.io/client-go/applyconfigurations/core/v1"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
+
+	"slipway.dev/kit/apply"
+	"slipway.dev/kit/finalizer"
+	"slipway.dev/kit/testenv"
+)
+
+const owner client.FieldOwner = "test"
+
+// writes counts what reaches the API server.
+func counting(t *testing.T) (c client.Client, writes *int) {
+	t.Helper()
+	ctrl.SetLogger(logr.Discard())
+	live, err := client.NewWithWatch(testenv.Start(t), client.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	writes = new(int)
+	return interceptor.NewClient(live, interceptor.Funcs{
+		Apply: func(ctx context.Context, c client.WithWatch, object runtime.ApplyConfiguration, options ...client.ApplyOption) error {
+			*writes++
+			return c.Apply(ctx, object, options...)
+		},
+		SubResourceApply: func(ctx context.Context, c client.Client, subResource string, object runtime.ApplyConfiguration, options ...client.SubResourceApplyOption) error {
+			*writes++
+			return c.SubResource(subResource).Apply(ctx, object, options...)
+		},
+		Patch: func(ctx context.Context, c client.WithWatch, object client.Object, patch client.Patch, options ...client.PatchOption) error {
+			*writes++
+			return c.Patch(ctx, object, patch, options...)
+		},
+	}), writes
+}
+
+func get[T client.Object](t *testing.T, c client.Client, name string, object T) T {
+	t.Helper()
+	if err := c.Get(t.Context(), client.ObjectKey{Namespace: "default", Name: name}, object); err != nil {
+		t.Fatal(err)
+	}
+	return object
+}
+
+func TestWriterWritesOnlyWhatDiffers(t *testing.T) {
+	c, writes := counting(t)
+	writer := apply.NewWriter(c, owner)
+	text := "first"
+	step := func(what string, observed client.Object, want int) {
+		t.Helper()
+		*writes = 0
+		wanted := corev1ac.ConfigMap("a", "default").WithData(map[string]string{"key": text})
+		if err := writer.Apply(t.Context(), wanted, observed); err != nil {
+			t.Fatal(err)
+		}
+		if *writes != want {
+			t.Errorf("%s: %d writes, want %d", what, *writes, want)
+		}
+		if got := get(t, c, "a", &corev1.ConfigMap{}).Data["key"]; got != text {
+			t.Errorf("%s: the object has %q, want %q", what, got, text)
+		}
+	}
+	current := func() client.Object { return get(t, c, "a", &corev1.ConfigMap{}) }
+
+	step("new object", nil, 1)
+	step("unchanged", current(), 0)
+	text = "second"
+	step("other contents", current(), 1)
+	step("unchanged again", current(), 0)
+
+	foreign := get(t, c, "a", &corev1.ConfigMap{})
+	foreign.Data["key"] = "foreign"
+	if err := c.Update(t.Context(), foreign); err != nil {
+		t.Fatal(err)
+	}
+	step("changed by somebody else", current(), 1)
+
+	old := current()
+	if err := c.Delete(t.Context(), old); err != nil {
+		t.Fatal(err)
+	}
+	var none *corev1.ConfigMap
+	step("deleted", none, 1)
+	step("the cache still has the one before", old, 1)
+}
+
+func TestWriterLeavesASpecAloneWhenTheStatusChanges(t *testing.T) {
+	c, writes := counting(t)
+	writer := apply.NewWriter(c, owner)
+	spec := func() *corev1ac.PodApplyConfiguration {
+		return corev1ac.Pod("p", "default").WithSpec(corev1ac.PodSpec().
+			WithContainers(corev1ac.Container().WithName("c").WithImage("i")))
+	}
+	status := func(reason string) *corev1ac.PodApplyConfiguration {
+		return corev1ac.Pod("p", "default").WithStatus(corev1ac.PodStatus().WithReason(reason))
+	}
+	for _, step := range []struct {
+		what string
+		do   func(observed *corev1.Pod) error
+		want int
+	}{
+		{"status", func(p *corev1.Pod) error { return writer.ApplyStatus(t.Context(), status("A"), p) }, 1},
+		{"spec after its status", func(p *corev1.Pod) error { return writer.Apply(t.Context(), spec(), p) }, 0},
+		{"same status", func(p *corev1.Pod) error { return writer.ApplyStatus(t.Context(), status("A"), p) }, 0},
+		{"other status", func(p *corev1.Pod) error { return writer.ApplyStatus(t.Context(), status("B"), p) }, 1},
+	} {
+		if *writes == 0 {
+			if err := writer.Apply(t.Context(), spec(), nil); err != nil {
+				t.Fatal(err)
+			}
+		}
+		before := *writes
+		if err := step.do(get(t, c, "p", &corev1.Pod{})); err != nil {
+			t.Fatalf("%s: %v", step.what, err)
+		}
+		if got := *writes - before; got != step.want {
+			t.Errorf("%s: %d writes, want %d", step.what, got, step.want)
+		}
+	}
+	// Somebody else wiped it.
+	pod := get(t, c, "p", &corev1.Pod{})
+	pod.Status.Reason = ""
+	if err := c.Status().Update(t.Context(), pod); err != nil {
+		t.Fatal(err)
+	}
+	if err := writer.ApplyStatus(t.Context(), status("B"), pod); err != nil {
+		t.Fatal(err)
+	}
+	if got := get(t, c, "p", &corev1.Pod{}).Status.Reason; got != "B" {
+		t.Errorf("status has reason %q after somebody else changed it, want B", got)
+	}
+}
+
+func TestFinalizersAreWrittenOnce(t *testing.T) {
+	c, writes := counting(t)
+	object := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "f", Finalizers: []string{"example.com/other"}}}
+	if err := c.Create(t.Context(), object); err != nil {
+		t.Fatal(err)
+	}
+	const name = "example.com/mine"
+	for range 2 {
+		if err := finalizer.Ensure(t.Context(), c, object, name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if *writes != 1 {
+		t.Errorf("%d writes to add a finalizer, want 1", *writes)
+	}
+	stale := object.DeepCopy()
+	stale.ResourceVersion = "1"
+	if err := finalizer.Remove(t.Context(), c, stale, name); err == nil {
+		t.Error("a finalizer was removed from an object that has changed since it was read")
+	}
+	for range 2 {
+		if err := finalizer.Remove(t.Context(), c, object, name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := get(t, c, "f", &corev1.ConfigMap{}).Finalizers; len(got) != 1 || got[0] != "example.com/other" {
+		t.Errorf("finalizers %v, want example.com/other alone", got)
+	}
+}
