@@ -5,6 +5,8 @@ import (
 	"encoding/hex"
 	"fmt"
 	"net/netip"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
 // Labels and annotations that several operators share.
@@ -36,6 +38,19 @@ const (
 func HostedNamespace(namespace, name string) string {
 	sum := sha256.Sum256([]byte(namespace + "/" + name))
 	return fmt.Sprintf("tenant-%s-%s", name, hex.EncodeToString(sum[:4]))
+}
+
+// IsHostedNamespace tells whether a namespace is the hosted namespace of the
+// TenantCluster that its labels name. Child objects count in no other. Labels
+// alone prove nothing, for whoever may patch a namespace can give them to it:
+// its name has to be the one that follows from them.
+func IsHostedNamespace(ns metav1.Object) bool {
+	labels := ns.GetLabels()
+	namespace, name := labels[LabelTenantNamespace], labels[LabelTenantName]
+	return namespace != "" && name != "" &&
+		ns.GetName() == HostedNamespace(namespace, name) &&
+		labels[LabelTenant] == ns.GetName() &&
+		ns.GetAnnotations()[AnnotationTenantUID] != ""
 }
 
 // GatewayAddress is the address of a tenant's gateway on its network.
