@@ -104,8 +104,6 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &apiv1alpha1.VirtualNetworkIDApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("VirtualNetworkIDSpec"):
 		return &apiv1alpha1.VirtualNetworkIDSpecApplyConfiguration{}
-	case v1alpha1.SchemeGroupVersion.WithKind("VirtualNetworkIDStatus"):
-		return &apiv1alpha1.VirtualNetworkIDStatusApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("WorkerCount"):
 		return &apiv1alpha1.WorkerCountApplyConfiguration{}
 

@@ -166,7 +166,6 @@ type PortAttachment struct {
 // name is the number, so that creating it is the compare-and-swap.
 //
 // +kubebuilder:object:root=true
-// +kubebuilder:subresource:status
 // +kubebuilder:resource:scope=Cluster,shortName=vni,categories=slipway
 // +kubebuilder:printcolumn:name="Namespace",type=string,JSONPath=`.spec.networkRef.namespace`
 // +kubebuilder:printcolumn:name="Network",type=string,JSONPath=`.spec.networkRef.name`
@@ -177,8 +176,6 @@ type VirtualNetworkID struct {
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 
 	Spec VirtualNetworkIDSpec `json:"spec"`
-	// +optional
-	Status VirtualNetworkIDStatus `json:"status,omitempty"`
 }
 
 // VirtualNetworkIDList is a list of VirtualNetworkID.
@@ -201,14 +198,6 @@ type NetworkReference struct {
 	Namespace string `json:"namespace"`
 	Name      string `json:"name"`
 	UID       string `json:"uid"`
-}
-
-// VirtualNetworkIDStatus is empty for now.
-type VirtualNetworkIDStatus struct {
-	// +optional
-	// +listType=map
-	// +listMapKey=type
-	Conditions []metav1.Condition `json:"conditions,omitempty"`
 }
 
 // HostNetwork is one management node's part of the fabric, named as the node.
@@ -244,6 +233,12 @@ type HostNetworkSpec struct {
 	VTEP string `json:"vtep"`
 	// mtu of the interface that holds vtep, in bytes.
 	MTU int32 `json:"mtu"`
+	// addresses are the node's own IPv4 addresses, without those of management pods and Services. No tenant may connect
+	// to them, from whichever node.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=1024
+	Addresses []string `json:"addresses,omitempty"`
 }
 
 // HostNetworkStatus is what the node has programmed.
@@ -255,6 +250,8 @@ type HostNetworkStatus struct {
 	Networks []ProgrammedNetwork `json:"networks,omitempty"`
 	// +optional
 	NetworkCount int32 `json:"networkCount,omitempty"`
+	// conditions: Programmed is written by the node's agent; Ready by the network-operator, which knows whether the agent
+	// can still report.
 	// +optional
 	// +listType=map
 	// +listMapKey=type
@@ -266,6 +263,9 @@ type ProgrammedNetwork struct {
 	VNI int32 `json:"vni"`
 	// uid of the TenantNetwork.
 	UID string `json:"uid"`
+	// generation of the TenantNetwork that is programmed completely.
+	// +optional
+	Generation int64 `json:"generation,omitempty"`
 	// ports that are programmed: local and remote.
 	// +optional
 	Ports int32 `json:"ports,omitempty"`

@@ -170,6 +170,12 @@ var schemaYAML = typed.YAMLObject(`types:
 - name: dev.slipway.api.v1alpha1.HostNetworkSpec
   map:
     fields:
+    - name: addresses
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: associative
     - name: mtu
       type:
         scalar: numeric
@@ -480,6 +486,9 @@ var schemaYAML = typed.YAMLObject(`types:
 - name: dev.slipway.api.v1alpha1.ProgrammedNetwork
   map:
     fields:
+    - name: generation
+      type:
+        scalar: numeric
     - name: ports
       type:
         scalar: numeric
@@ -817,26 +826,12 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: spec
       type:
         namedType: dev.slipway.api.v1alpha1.VirtualNetworkIDSpec
-    - name: status
-      type:
-        namedType: dev.slipway.api.v1alpha1.VirtualNetworkIDStatus
 - name: dev.slipway.api.v1alpha1.VirtualNetworkIDSpec
   map:
     fields:
     - name: networkRef
       type:
         namedType: dev.slipway.api.v1alpha1.NetworkReference
-- name: dev.slipway.api.v1alpha1.VirtualNetworkIDStatus
-  map:
-    fields:
-    - name: conditions
-      type:
-        list:
-          elementType:
-            namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Condition
-          elementRelationship: associative
-          keys:
-          - type
 - name: dev.slipway.api.v1alpha1.WorkerCount
   map:
     fields:

@@ -11,6 +11,9 @@ type HostNetworkSpecApplyConfiguration struct {
 	VTEP *string `json:"vtep,omitempty"`
 	// mtu of the interface that holds vtep, in bytes.
 	MTU *int32 `json:"mtu,omitempty"`
+	// addresses are the node's own IPv4 addresses, without those of management pods and Services. No tenant may connect
+	// to them, from whichever node.
+	Addresses []string `json:"addresses,omitempty"`
 }
 
 // HostNetworkSpecApplyConfiguration constructs a declarative configuration of the HostNetworkSpec type for use with
@@ -32,5 +35,15 @@ func (b *HostNetworkSpecApplyConfiguration) WithVTEP(value string) *HostNetworkS
 // If called multiple times, the MTU field is set to the value of the last call.
 func (b *HostNetworkSpecApplyConfiguration) WithMTU(value int32) *HostNetworkSpecApplyConfiguration {
 	b.MTU = &value
+	return b
+}
+
+// WithAddresses adds the given value to the Addresses field in the declarative configuration
+// and returns the receiver, so that objects can be build by chaining "With" function invocations.
+// If called multiple times, values provided by each call will be appended to the Addresses field.
+func (b *HostNetworkSpecApplyConfiguration) WithAddresses(values ...string) *HostNetworkSpecApplyConfiguration {
+	for i := range values {
+		b.Addresses = append(b.Addresses, values[i])
+	}
 	return b
 }

@@ -14,7 +14,9 @@ type HostNetworkStatusApplyConfiguration struct {
 	// networks that this node carries.
 	Networks     []ProgrammedNetworkApplyConfiguration `json:"networks,omitempty"`
 	NetworkCount *int32                                `json:"networkCount,omitempty"`
-	Conditions   []v1.ConditionApplyConfiguration      `json:"conditions,omitempty"`
+	// conditions: Programmed is written by the node's agent; Ready by the network-operator, which knows whether the agent
+	// can still report.
+	Conditions []v1.ConditionApplyConfiguration `json:"conditions,omitempty"`
 }
 
 // HostNetworkStatusApplyConfiguration constructs a declarative configuration of the HostNetworkStatus type for use with

@@ -10,6 +10,8 @@ type ProgrammedNetworkApplyConfiguration struct {
 	VNI *int32 `json:"vni,omitempty"`
 	// uid of the TenantNetwork.
 	UID *string `json:"uid,omitempty"`
+	// generation of the TenantNetwork that is programmed completely.
+	Generation *int64 `json:"generation,omitempty"`
 	// ports that are programmed: local and remote.
 	Ports *int32 `json:"ports,omitempty"`
 }
@@ -33,6 +35,14 @@ func (b *ProgrammedNetworkApplyConfiguration) WithVNI(value int32) *ProgrammedNe
 // If called multiple times, the UID field is set to the value of the last call.
 func (b *ProgrammedNetworkApplyConfiguration) WithUID(value string) *ProgrammedNetworkApplyConfiguration {
 	b.UID = &value
+	return b
+}
+
+// WithGeneration sets the Generation field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Generation field is set to the value of the last call.
+func (b *ProgrammedNetworkApplyConfiguration) WithGeneration(value int64) *ProgrammedNetworkApplyConfiguration {
+	b.Generation = &value
 	return b
 }
 

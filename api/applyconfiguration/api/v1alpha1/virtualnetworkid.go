@@ -19,8 +19,7 @@ import (
 type VirtualNetworkIDApplyConfiguration struct {
 	v1.TypeMetaApplyConfiguration    `json:""`
 	*v1.ObjectMetaApplyConfiguration `json:"metadata,omitempty"`
-	Spec                             *VirtualNetworkIDSpecApplyConfiguration   `json:"spec,omitempty"`
-	Status                           *VirtualNetworkIDStatusApplyConfiguration `json:"status,omitempty"`
+	Spec                             *VirtualNetworkIDSpecApplyConfiguration `json:"spec,omitempty"`
 }
 
 // VirtualNetworkID constructs a declarative configuration of the VirtualNetworkID type for use with
@@ -65,12 +64,6 @@ func ExtractVirtualNetworkIDFrom(virtualNetworkID *apiv1alpha1.VirtualNetworkID,
 // applied if another fieldManager has updated or force applied any of the previously applied fields.
 func ExtractVirtualNetworkID(virtualNetworkID *apiv1alpha1.VirtualNetworkID, fieldManager string) (*VirtualNetworkIDApplyConfiguration, error) {
 	return ExtractVirtualNetworkIDFrom(virtualNetworkID, fieldManager, "")
-}
-
-// ExtractVirtualNetworkIDStatus extracts the applied configuration owned by fieldManager from
-// virtualNetworkID for the status subresource.
-func ExtractVirtualNetworkIDStatus(virtualNetworkID *apiv1alpha1.VirtualNetworkID, fieldManager string) (*VirtualNetworkIDApplyConfiguration, error) {
-	return ExtractVirtualNetworkIDFrom(virtualNetworkID, fieldManager, "status")
 }
 
 func (b VirtualNetworkIDApplyConfiguration) IsApplyConfiguration() {}
@@ -238,14 +231,6 @@ func (b *VirtualNetworkIDApplyConfiguration) ensureObjectMetaApplyConfigurationE
 // If called multiple times, the Spec field is set to the value of the last call.
 func (b *VirtualNetworkIDApplyConfiguration) WithSpec(value *VirtualNetworkIDSpecApplyConfiguration) *VirtualNetworkIDApplyConfiguration {
 	b.Spec = value
-	return b
-}
-
-// WithStatus sets the Status field in the declarative configuration to the given value
-// and returns the receiver, so that objects can be built by chaining "With" function invocations.
-// If called multiple times, the Status field is set to the value of the last call.
-func (b *VirtualNetworkIDApplyConfiguration) WithStatus(value *VirtualNetworkIDStatusApplyConfiguration) *VirtualNetworkIDApplyConfiguration {
-	b.Status = value
 	return b
 }
 
