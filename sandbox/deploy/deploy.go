@@ -31,7 +31,7 @@ var ours = map[string]map[string]string{
 	"cluster-operator": {"cluster-operator": "./operators/cluster"},
 	"cert-operator":    {"cert-operator": "./operators/cert"},
 	"network-operator": {"network-operator": "./operators/network"},
-	"network-agent":    {"network-agent": "./operators/network/agent", "slipway": "./operators/network/cni"},
+	"network-agent":    {"network-agent": "./operators/network/cmd/network-agent", "slipway-cni": "./operators/network/cni"},
 	"kvm-operator":     {"kvm-operator": "./operators/kvm"},
 	"dns-operator":     {"dns-operator": "./operators/dns"},
 }

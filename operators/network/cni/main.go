@@ -1,4 +1,4 @@
-// slipway is the CNI plugin that gives a pod a NIC on a tenant's network. It
+// slipway-cni is the CNI plugin that gives a pod a NIC on a tenant's network. It
 // hands every call to the node agent.
 package main
 
@@ -29,7 +29,7 @@ type config struct {
 }
 
 func main() {
-	skel.PluginMainFuncs(skel.CNIFuncs{Add: add, Check: check, Del: del, Status: status}, version.All, "slipway: NICs on tenants' networks")
+	skel.PluginMainFuncs(skel.CNIFuncs{Add: add, Check: check, Del: del, Status: status}, version.All, "slipway-cni: NICs on tenants' networks")
 }
 
 func add(args *skel.CmdArgs) error {

@@ -96,7 +96,7 @@ func attachmentDefinition(network v1alpha1.TenantNetwork) (runtime.ApplyConfigur
 	config, err := json.Marshal(map[string]any{
 		"cniVersion":   "1.0.0",
 		"name":         network.Name,
-		"type":         "slipway",
+		"type":         "slipway-cni",
 		"capabilities": map[string]bool{"mac": true},
 	})
 	if err != nil {

@@ -102,7 +102,7 @@ func TestIdentity(t *testing.T) {
 	}
 	var definition nadv1.NetworkAttachmentDefinition
 	must(e, e.client.Get(e.Context(), client.ObjectKeyFromObject(network), &definition))
-	if want := `{"capabilities":{"mac":true},"cniVersion":"1.0.0","name":"demo","type":"slipway"}`; definition.Spec.Config != want {
+	if want := `{"capabilities":{"mac":true},"cniVersion":"1.0.0","name":"demo","type":"slipway-cni"}`; definition.Spec.Config != want {
 		e.Errorf("config %s, want %s", definition.Spec.Config, want)
 	}
 	// A status that was lost does not cost a second number.

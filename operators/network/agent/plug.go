@@ -1,4 +1,4 @@
-package node
+package agent
 
 import (
 	"context"
@@ -16,18 +16,18 @@ import (
 )
 
 // Handle answers one call of the CNI plugin.
-func (n *Node) Handle(ctx context.Context, request socket.Request) (socket.Reply, error) {
+func (a *Agent) Handle(ctx context.Context, request socket.Request) (socket.Reply, error) {
 	logger := log.FromContext(ctx).WithValues("command", request.Command,
 		"Pod", request.PodNamespace+"/"+request.PodName, "interface", request.Interface)
 	var reply socket.Reply
 	var err error
 	switch request.Command {
 	case socket.Add:
-		reply, err = n.add(ctx, request)
+		reply, err = a.add(ctx, request)
 	case socket.Check:
-		err = n.check(request)
+		err = a.check(request)
 	case socket.Delete:
-		err = n.remove(ctx, request)
+		err = a.remove(ctx, request)
 	case socket.Status:
 	default:
 		err = fmt.Errorf("unknown command %q", request.Command)
@@ -40,8 +40,8 @@ func (n *Node) Handle(ctx context.Context, request socket.Request) (socket.Reply
 	return reply, err
 }
 
-func (n *Node) add(ctx context.Context, request socket.Request) (socket.Reply, error) {
-	network, port, err := n.awaitIdentity(ctx, request)
+func (a *Agent) add(ctx context.Context, request socket.Request) (socket.Reply, error) {
+	network, port, err := a.awaitIdentity(ctx, request)
 	if err != nil {
 		return socket.Reply{}, err
 	}
@@ -57,32 +57,32 @@ func (n *Node) add(ctx context.Context, request socket.Request) (socket.Reply, e
 	if err != nil {
 		return socket.Reply{}, err
 	}
-	if err := n.plug(ctx, nic, side); err != nil {
+	if err := a.plug(ctx, nic, side); err != nil {
 		return socket.Reply{}, err
 	}
-	if err := n.claim(ctx, port, request.ContainerID); err != nil {
+	if err := a.claim(ctx, port, request.ContainerID); err != nil {
 		return socket.Reply{}, err
 	}
-	n.objects.fire() // the pass that follows reports
+	a.objects.fire() // the pass that follows reports
 	return reply, nil
 }
 
 // plug makes the NIC and whatever its network lacks on this node.
-func (n *Node) plug(ctx context.Context, nic netlink.NIC, side netlink.PodSide) error {
-	n.kernel.Lock()
-	defer n.kernel.Unlock()
-	if err := n.Host.Plug(nic); err != nil {
+func (a *Agent) plug(ctx context.Context, nic netlink.NIC, side netlink.PodSide) error {
+	a.kernel.Lock()
+	defer a.kernel.Unlock()
+	if err := a.Host.Plug(nic); err != nil {
 		return err
 	}
-	done, err := n.pass(ctx)
+	done, err := a.pass(ctx)
 	if err == nil {
-		err = n.complete(ctx, nic, done)
+		err = a.complete(ctx, nic, done)
 	}
 	if err == nil {
-		err = n.Host.Configure(nic, side)
+		err = a.Host.Configure(nic, side)
 	}
 	if err != nil {
-		if undo := n.Host.Unplug(nic.Alias.ContainerID, nic.Interface); undo != nil {
+		if undo := a.Host.Unplug(nic.Alias.ContainerID, nic.Interface); undo != nil {
 			log.FromContext(ctx).Error(undo, "Removing a NIC that could not be set up", "link", nic.Name())
 		}
 		return err
@@ -92,8 +92,8 @@ func (n *Node) plug(ctx context.Context, nic netlink.NIC, side netlink.PodSide) 
 
 // complete tells whether everything that the NIC needs is there. The failure
 // of a pass may be about other networks.
-func (n *Node) complete(ctx context.Context, nic netlink.NIC, done outcome) error {
-	plugged, err := n.Host.Plugged(nic.Alias.ContainerID, nic.Interface)
+func (a *Agent) complete(ctx context.Context, nic netlink.NIC, done outcome) error {
+	plugged, err := a.Host.Plugged(nic.Alias.ContainerID, nic.Interface)
 	if err != nil {
 		return err
 	}
@@ -103,11 +103,11 @@ func (n *Node) complete(ctx context.Context, nic netlink.NIC, done outcome) erro
 	if done.failure == nil {
 		return nil
 	}
-	in, err := n.input(ctx)
+	in, err := a.input(ctx)
 	if err != nil {
 		return err
 	}
-	observed, attachments, err := n.Host.Observe()
+	observed, attachments, err := a.Host.Observe()
 	if err != nil {
 		return err
 	}
@@ -126,33 +126,33 @@ func errorOr(err error, text string) error {
 	return fmt.Errorf("%s", text)
 }
 
-func (n *Node) check(request socket.Request) error {
-	plugged, err := n.Host.Plugged(request.ContainerID, request.Interface)
+func (a *Agent) check(request socket.Request) error {
+	plugged, err := a.Host.Plugged(request.ContainerID, request.Interface)
 	if err == nil && !plugged {
 		err = fmt.Errorf("interface %s of container %s is not plugged in", request.Interface, request.ContainerID)
 	}
 	return err
 }
 
-func (n *Node) remove(ctx context.Context, request socket.Request) error {
-	n.kernel.Lock()
-	err := n.Host.Unplug(request.ContainerID, request.Interface)
-	n.kernel.Unlock()
+func (a *Agent) remove(ctx context.Context, request socket.Request) error {
+	a.kernel.Lock()
+	err := a.Host.Unplug(request.ContainerID, request.Interface)
+	a.kernel.Unlock()
 	if err != nil {
 		return err
 	}
 	// The pass takes back the claim, and what the network has no use for.
-	n.objects.fire()
+	a.objects.fire()
 	return nil
 }
 
 // awaitIdentity waits until the port and its network have all that a NIC needs.
-func (n *Node) awaitIdentity(ctx context.Context, request socket.Request) (*v1alpha1.TenantNetwork, *v1alpha1.NetworkPort, error) {
+func (a *Agent) awaitIdentity(ctx context.Context, request socket.Request) (*v1alpha1.TenantNetwork, *v1alpha1.NetworkPort, error) {
 	ctx, cancel := context.WithTimeout(ctx, identityWait)
 	defer cancel()
 	for {
-		changed := n.objects.wait()
-		network, port, missing, err := n.identity(ctx, request)
+		changed := a.objects.wait()
+		network, port, missing, err := a.identity(ctx, request)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -168,9 +168,9 @@ func (n *Node) awaitIdentity(ctx context.Context, request socket.Request) (*v1al
 }
 
 // identity says what is missing, if anything.
-func (n *Node) identity(ctx context.Context, request socket.Request) (*v1alpha1.TenantNetwork, *v1alpha1.NetworkPort, string, error) {
+func (a *Agent) identity(ctx context.Context, request socket.Request) (*v1alpha1.TenantNetwork, *v1alpha1.NetworkPort, string, error) {
 	var networks v1alpha1.TenantNetworkList
-	if err := n.Client.List(ctx, &networks, client.InNamespace(request.PodNamespace)); err != nil {
+	if err := a.Client.List(ctx, &networks, client.InNamespace(request.PodNamespace)); err != nil {
 		return nil, nil, "", fmt.Errorf("list TenantNetworks: %w", err)
 	}
 	var network *v1alpha1.TenantNetwork
@@ -183,7 +183,7 @@ func (n *Node) identity(ctx context.Context, request socket.Request) (*v1alpha1.
 		return nil, nil, fmt.Sprintf("TenantNetwork %s/%s is not ready", request.PodNamespace, request.Network), nil
 	}
 	var ports v1alpha1.NetworkPortList
-	if err := n.Client.List(ctx, &ports, client.InNamespace(request.PodNamespace)); err != nil {
+	if err := a.Client.List(ctx, &ports, client.InNamespace(request.PodNamespace)); err != nil {
 		return nil, nil, "", fmt.Errorf("list NetworkPorts: %w", err)
 	}
 	for i, p := range ports.Items {

@@ -1,4 +1,4 @@
-package node_test
+package agent_test
 
 import (
 	"bytes"
@@ -31,7 +31,7 @@ import (
 	"slipway.dev/operators/network/fabric"
 	"slipway.dev/operators/network/netlink"
 	"slipway.dev/operators/network/netnstest"
-	"slipway.dev/operators/network/node"
+	"slipway.dev/operators/network/agent"
 	"slipway.dev/operators/network/reconcilers/networkport"
 	"slipway.dev/operators/network/reconcilers/tenantnetwork"
 )
@@ -60,7 +60,7 @@ func newEnvironment(t *testing.T) *environment {
 	netnstest.Run(t, e.node, "ip link add eth0 mtu 1400 type bridge")
 	netnstest.Run(t, e.node, "ip address add 10.99.0.1/24 dev eth0")
 	netnstest.Run(t, e.node, "ip link set eth0 up")
-	e.plugin = filepath.Join(t.TempDir(), "slipway")
+	e.plugin = filepath.Join(t.TempDir(), "slipway-cni")
 	if output, err := exec.Command("go", "build", "-o", e.plugin, "../cni").CombinedOutput(); err != nil {
 		t.Fatalf("build CNI plugin: %v\n%s", err, output)
 	}
@@ -83,10 +83,10 @@ func newEnvironment(t *testing.T) *environment {
 	must(t, err)
 	t.Cleanup(func() { must(t, host.Close()) })
 	e.start(testenv.As(t, config, templates+"agent-clusterrole.yaml"), scheme, func(ctx context.Context, m manager.Manager) {
-		agent := &node.Node{Client: m.GetClient(), Live: m.GetAPIReader(), Host: host, Socket: e.socket, Config: fabric.Config{
+		keeper := &agent.Agent{Client: m.GetClient(), Live: m.GetAPIReader(), Host: host, Socket: e.socket, Config: fabric.Config{
 			NodeName: nodeName, VTEP: netip.MustParseAddr("10.99.0.1"), Port: 4790, Uplink: netip.MustParsePrefix("100.64.0.0/10"),
 		}}
-		must(t, agent.SetupWithManager(ctx, m))
+		must(t, keeper.SetupWithManager(ctx, m))
 	})
 	return e
 }
@@ -145,7 +145,7 @@ func (e *environment) awaitGone(object client.Object) {
 // cni calls the plugin as Multus does.
 func (e *environment) cni(command, pod, mac string) ([]byte, error) {
 	config, err := json.Marshal(map[string]any{
-		"cniVersion": "1.0.0", "name": "demo", "type": "slipway", "socket": e.socket, "runtimeConfig": map[string]string{"mac": mac},
+		"cniVersion": "1.0.0", "name": "demo", "type": "slipway-cni", "socket": e.socket, "runtimeConfig": map[string]string{"mac": mac},
 	})
 	must(e.t, err)
 	plugin := exec.Command(e.plugin)

@@ -1,6 +1,6 @@
-// Package node keeps one management node's part of the fabric as it should be,
+// Package agent keeps one management node's part of the fabric as it should be,
 // and plugs NICs in when the CNI plugin asks for it.
-package node
+package agent
 
 import (
 	"context"
@@ -29,15 +29,15 @@ const (
 	identityWait = 20 * time.Second
 )
 
-// Node is a manager.Runnable.
-type Node struct {
+// Agent is a manager.Runnable: one node's agent.
+type Agent struct {
 	// Client reads from caches.
 	Client client.Client
 	// Live reads from the API server.
 	Live   client.Reader
 	Host   *netlink.Host
 	Config fabric.Config
-	// Socket is where the CNI plugin finds the node.
+	// Socket is where the CNI plugin finds the agent.
 	Socket string
 
 	// kernel is held by whoever changes the kernel's state.
@@ -49,12 +49,12 @@ type Node struct {
 }
 
 // SetupWithManager makes the manager run the node.
-func (n *Node) SetupWithManager(ctx context.Context, mgr manager.Manager) error {
-	n.drift = make(chan struct{}, 1)
+func (a *Agent) SetupWithManager(ctx context.Context, mgr manager.Manager) error {
+	a.drift = make(chan struct{}, 1)
 	handler := cache.ResourceEventHandlerFuncs{
-		AddFunc:    func(any) { n.objects.fire() },
-		UpdateFunc: func(any, any) { n.objects.fire() },
-		DeleteFunc: func(any) { n.objects.fire() },
+		AddFunc:    func(any) { a.objects.fire() },
+		UpdateFunc: func(any, any) { a.objects.fire() },
+		DeleteFunc: func(any) { a.objects.fire() },
 	}
 	for _, object := range []client.Object{&v1alpha1.TenantNetwork{}, &v1alpha1.NetworkPort{}, &v1alpha1.HostNetwork{}} {
 		informer, err := mgr.GetCache().GetInformer(ctx, object)
@@ -65,25 +65,25 @@ func (n *Node) SetupWithManager(ctx context.Context, mgr manager.Manager) error 
 			return fmt.Errorf("watch %T: %w", object, err)
 		}
 	}
-	return mgr.Add(n)
+	return mgr.Add(a)
 }
 
 // NeedLeaderElection is false: every node works for itself.
-func (n *Node) NeedLeaderElection() bool { return false }
+func (a *Agent) NeedLeaderElection() bool { return false }
 
 // Start runs until ctx ends.
-func (n *Node) Start(ctx context.Context) error {
-	if err := n.publishHost(ctx); err != nil {
+func (a *Agent) Start(ctx context.Context) error {
+	if err := a.publishHost(ctx); err != nil {
 		return err
 	}
-	go n.watchKernel(ctx)
+	go a.watchKernel(ctx)
 	served := make(chan error, 1)
-	go func() { served <- socket.Serve(ctx, n.Socket, n.Handle) }()
+	go func() { served <- socket.Serve(ctx, a.Socket, a.Handle) }()
 	ticker := time.NewTicker(fullPass)
 	defer ticker.Stop()
 	for {
-		changed := n.objects.wait()
-		if err := n.Sync(ctx); err != nil && ctx.Err() == nil {
+		changed := a.objects.wait()
+		if err := a.Sync(ctx); err != nil && ctx.Err() == nil {
 			log.FromContext(ctx).Error(err, "Programming the fabric")
 		}
 		select {
@@ -92,7 +92,7 @@ func (n *Node) Start(ctx context.Context) error {
 		case err := <-served:
 			return fmt.Errorf("serve CNI calls: %w", err)
 		case <-changed:
-		case <-n.drift:
+		case <-a.drift:
 		case <-ticker.C:
 		}
 	}
@@ -100,17 +100,17 @@ func (n *Node) Start(ctx context.Context) error {
 
 // watchKernel signals drift, at most once in the time that things take to
 // settle. Lost events count as drift.
-func (n *Node) watchKernel(ctx context.Context) {
+func (a *Agent) watchKernel(ctx context.Context) {
 	notify := func() {
 		select {
-		case n.drift <- struct{}{}:
+		case a.drift <- struct{}{}:
 		default: // a pass is due anyhow
 		}
 	}
 	events := make(chan struct{}, 1)
 	go func() {
 		for ctx.Err() == nil {
-			err := n.Host.Watch(ctx.Done(), func() {
+			err := a.Host.Watch(ctx.Done(), func() {
 				select {
 				case events <- struct{}{}:
 				default:
@@ -140,14 +140,14 @@ func (n *Node) watchKernel(ctx context.Context) {
 }
 
 // Sync compares the node with what it should be, mends it and reports.
-func (n *Node) Sync(ctx context.Context) error {
-	n.kernel.Lock()
-	outcome, err := n.pass(ctx)
-	n.kernel.Unlock()
+func (a *Agent) Sync(ctx context.Context) error {
+	a.kernel.Lock()
+	outcome, err := a.pass(ctx)
+	a.kernel.Unlock()
 	if err != nil {
 		return err
 	}
-	if err := n.publish(ctx, outcome); err != nil {
+	if err := a.publish(ctx, outcome); err != nil {
 		return fmt.Errorf("report: %w", err)
 	}
 	return outcome.failure
@@ -163,12 +163,12 @@ type outcome struct {
 }
 
 // pass needs the kernel's lock.
-func (n *Node) pass(ctx context.Context) (outcome, error) {
-	in, err := n.input(ctx)
+func (a *Agent) pass(ctx context.Context) (outcome, error) {
+	in, err := a.input(ctx)
 	if err != nil {
 		return outcome{}, err
 	}
-	observed, attachments, err := n.Host.Observe()
+	observed, attachments, err := a.Host.Observe()
 	if err != nil {
 		return outcome{}, err
 	}
@@ -178,18 +178,18 @@ func (n *Node) pass(ctx context.Context) (outcome, error) {
 	if !changes.Empty() {
 		log.FromContext(ctx).Info("Changing the fabric", "changes", changes.Summary())
 	}
-	failure := n.Host.Apply(changes)
+	failure := a.Host.Apply(changes)
 	return outcome{ports: in.Ports, attachments: attachments, programmed: programmed, failure: failure}, nil
 }
 
-func (n *Node) input(ctx context.Context) (fabric.Input, error) {
+func (a *Agent) input(ctx context.Context) (fabric.Input, error) {
 	var hosts v1alpha1.HostNetworkList
 	var networks v1alpha1.TenantNetworkList
 	var ports v1alpha1.NetworkPortList
 	for _, list := range []client.ObjectList{&hosts, &networks, &ports} {
-		if err := n.Client.List(ctx, list); err != nil {
+		if err := a.Client.List(ctx, list); err != nil {
 			return fabric.Input{}, fmt.Errorf("list %T: %w", list, err)
 		}
 	}
-	return fabric.Input{Config: n.Config, Hosts: hosts.Items, Networks: networks.Items, Ports: ports.Items}, nil
+	return fabric.Input{Config: a.Config, Hosts: hosts.Items, Networks: networks.Items, Ports: ports.Items}, nil
 }

@@ -1,4 +1,4 @@
-package node
+package agent
 
 import (
 	"context"
@@ -32,50 +32,50 @@ type report struct {
 }
 
 // publishHost says where this node's tunnels end. The object goes with its Node.
-func (n *Node) publishHost(ctx context.Context) error {
-	mtu, err := n.Host.LinkMTU(n.Config.VTEP)
+func (a *Agent) publishHost(ctx context.Context) error {
+	mtu, err := a.Host.LinkMTU(a.Config.VTEP)
 	if err != nil {
 		return err
 	}
-	if n.report.mtu == mtu {
+	if a.report.mtu == mtu {
 		return nil
 	}
-	host := slipwayac.HostNetwork(n.Config.NodeName).WithSpec(
-		slipwayac.HostNetworkSpec().WithVTEP(n.Config.VTEP.String()).WithMTU(int32(mtu)))
+	host := slipwayac.HostNetwork(a.Config.NodeName).WithSpec(
+		slipwayac.HostNetworkSpec().WithVTEP(a.Config.VTEP.String()).WithMTU(int32(mtu)))
 	var node corev1.Node
-	err = n.Live.Get(ctx, client.ObjectKey{Name: n.Config.NodeName}, &node)
+	err = a.Live.Get(ctx, client.ObjectKey{Name: a.Config.NodeName}, &node)
 	if err != nil {
-		return fmt.Errorf("get Node %s: %w", n.Config.NodeName, err)
+		return fmt.Errorf("get Node %s: %w", a.Config.NodeName, err)
 	}
 	host.WithOwnerReferences(metav1ac.OwnerReference().WithAPIVersion("v1").WithKind("Node").WithName(node.Name).WithUID(node.UID))
-	if err := apply.Objects(ctx, n.Client, fieldOwner, host); err != nil {
+	if err := apply.Objects(ctx, a.Client, fieldOwner, host); err != nil {
 		return err
 	}
-	n.report.mtu = mtu
+	a.report.mtu = mtu
 	return nil
 }
 
 // publish reports a pass: the host's status, and who is plugged in where.
-func (n *Node) publish(ctx context.Context, o outcome) error {
-	n.report.mu.Lock()
-	defer n.report.mu.Unlock()
-	return errors.Join(n.publishHost(ctx), n.publishStatus(ctx, o), n.publishAttachments(ctx, o))
+func (a *Agent) publish(ctx context.Context, o outcome) error {
+	a.report.mu.Lock()
+	defer a.report.mu.Unlock()
+	return errors.Join(a.publishHost(ctx), a.publishStatus(ctx, o), a.publishAttachments(ctx, o))
 }
 
-func (n *Node) publishStatus(ctx context.Context, o outcome) error {
+func (a *Agent) publishStatus(ctx context.Context, o outcome) error {
 	networks, ready := o.programmed, conditions.True("Ready", "Programmed", "")
 	if o.failure != nil {
 		// What could not be taken down is still there.
-		networks = union(networks, n.report.networks)
+		networks = union(networks, a.report.networks)
 		ready = conditions.False("Ready", "ProgrammingFailed", firstLine(o.failure))
 	}
-	known := n.report.conditions
+	known := a.report.conditions
 	if len(known) == 1 && known[0].Status == ready.Status && known[0].Message == ready.Message &&
-		equality.Semantic.DeepEqual(networks, n.report.networks) {
+		equality.Semantic.DeepEqual(networks, a.report.networks) {
 		return nil
 	}
 	var host v1alpha1.HostNetwork
-	if err := n.Client.Get(ctx, client.ObjectKey{Name: n.Config.NodeName}, &host); client.IgnoreNotFound(err) != nil {
+	if err := a.Client.Get(ctx, client.ObjectKey{Name: a.Config.NodeName}, &host); client.IgnoreNotFound(err) != nil {
 		return err
 	}
 	status := slipwayac.HostNetworkStatus().WithNetworkCount(int32(len(networks))).
@@ -83,10 +83,10 @@ func (n *Node) publishStatus(ctx context.Context, o outcome) error {
 	for _, p := range networks {
 		status.WithNetworks(slipwayac.ProgrammedNetwork().WithVNI(p.VNI).WithUID(p.UID).WithPorts(p.Ports))
 	}
-	if err := apply.Status(ctx, n.Client, fieldOwner, slipwayac.HostNetwork(n.Config.NodeName).WithStatus(status)); err != nil {
+	if err := apply.Status(ctx, a.Client, fieldOwner, slipwayac.HostNetwork(a.Config.NodeName).WithStatus(status)); err != nil {
 		return err
 	}
-	n.report.networks, n.report.conditions = networks, []metav1.Condition{ready}
+	a.report.networks, a.report.conditions = networks, []metav1.Condition{ready}
 	return nil
 }
 
@@ -108,10 +108,10 @@ func firstLine(err error) string {
 // publishAttachments corrects the ports that say that they are plugged in here
 // and are not, and those that are and nobody says so. Another node's claim is
 // never contested: the last one that plugged a port in has it.
-func (n *Node) publishAttachments(ctx context.Context, o outcome) error {
+func (a *Agent) publishAttachments(ctx context.Context, o outcome) error {
 	plugged := map[string][]string{} // containers by port
-	for _, a := range o.attachments {
-		plugged[a.PortUID] = append(plugged[a.PortUID], a.ContainerID)
+	for _, nic := range o.attachments {
+		plugged[nic.PortUID] = append(plugged[nic.PortUID], nic.ContainerID)
 	}
 	var failures []error
 	for _, p := range o.ports {
@@ -119,14 +119,14 @@ func (n *Node) publishAttachments(ctx context.Context, o outcome) error {
 		var status *slipwayac.NetworkPortStatusApplyConfiguration
 		switch {
 		case at == nil && len(containers) > 0:
-			status = attached(n.Config.NodeName, containers[0])
-		case at != nil && at.NodeName == n.Config.NodeName && !slices.Contains(containers, at.ContainerID):
+			status = attached(a.Config.NodeName, containers[0])
+		case at != nil && at.NodeName == a.Config.NodeName && !slices.Contains(containers, at.ContainerID):
 			status = slipwayac.NetworkPortStatus()
 		default:
 			continue
 		}
 		port := slipwayac.NetworkPort(p.Name, p.Namespace).WithResourceVersion(p.ResourceVersion).WithStatus(status)
-		err := apply.Status(ctx, n.Client, fieldOwner, port)
+		err := apply.Status(ctx, a.Client, fieldOwner, port)
 		// A conflict means that the object has changed: its event makes the next pass.
 		if client.IgnoreNotFound(err) != nil && !apierrors.IsConflict(err) {
 			failures = append(failures, err)
@@ -136,9 +136,9 @@ func (n *Node) publishAttachments(ctx context.Context, o outcome) error {
 }
 
 // claim says that this node has the port now.
-func (n *Node) claim(ctx context.Context, p *v1alpha1.NetworkPort, containerID string) error {
-	return apply.Status(ctx, n.Client, fieldOwner,
-		slipwayac.NetworkPort(p.Name, p.Namespace).WithStatus(attached(n.Config.NodeName, containerID)))
+func (a *Agent) claim(ctx context.Context, p *v1alpha1.NetworkPort, containerID string) error {
+	return apply.Status(ctx, a.Client, fieldOwner,
+		slipwayac.NetworkPort(p.Name, p.Namespace).WithStatus(attached(a.Config.NodeName, containerID)))
 }
 
 func attached(nodeName, containerID string) *slipwayac.NetworkPortStatusApplyConfiguration {

@@ -21,7 +21,7 @@ import (
 	"slipway.dev/operators/network/cni/socket"
 	"slipway.dev/operators/network/fabric"
 	"slipway.dev/operators/network/netlink"
-	"slipway.dev/operators/network/node"
+	"slipway.dev/operators/network/agent"
 )
 
 // settings are the agent's own flags.
@@ -74,10 +74,10 @@ func run() error {
 		return err
 	}
 	ctx := ctrl.SetupSignalHandler()
-	agent := &node.Node{
+	keeper := &agent.Agent{
 		Client: manager.GetClient(), Live: manager.GetAPIReader(), Host: host, Config: s.config, Socket: s.socket,
 	}
-	if err := agent.SetupWithManager(ctx, manager); err != nil {
+	if err := keeper.SetupWithManager(ctx, manager); err != nil {
 		return err
 	}
 	return manager.Start(ctx)
@@ -138,7 +138,7 @@ func (p *prefixes) Set(text string) error {
 // container runtime looks. It is renamed into place: a call that comes at this
 // moment runs the old one or the new one.
 func installPlugin(directory string) error {
-	const name = "slipway"
+	const name = "slipway-cni"
 	self, err := os.Executable()
 	if err != nil {
 		return err
