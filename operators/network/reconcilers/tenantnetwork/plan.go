@@ -40,9 +40,13 @@ func plan(seen observation) (*slipwayac.TenantNetworkStatusApplyConfiguration, e
 			WithIPAddress(gateway.String()).
 			WithMACAddress(fabric.MAC(int32(vni), gateway).String()))
 	ready := conditions.True("Ready", "Allocated", "")
-	if mtu := fabric.MTU(seen.hosts, seen.network.Spec.MTU); mtu > 0 {
+	switch mtu := fabric.MTU(seen.hosts, seen.network.Spec.MTU); {
+	case mtu > 0:
 		status.WithMTU(mtu)
-	} else {
+	case seen.network.Status.MTU > 0:
+		// That no HostNetwork is left does not change the NICs that there are.
+		status.WithMTU(seen.network.Status.MTU)
+	default:
 		ready = conditions.False("Ready", "NoHostNetwork",
 			"no node agent has made a HostNetwork yet, and the MTU comes from those")
 	}
@@ -77,6 +81,13 @@ func keptStatus(seen observation, blocked string) *slipwayac.TenantNetworkStatus
 	}
 	return status.WithConditions(conditions.Apply(old.Conditions, seen.network.Generation,
 		conditions.False("Ready", "Deleting", "waits for "+blocked))...)
+}
+
+// claims tells whether a number is the network's. The name decides, for a
+// network that is restored has another UID; there is never a second of a name.
+func claims(identifier v1alpha1.VirtualNetworkID, network v1alpha1.TenantNetwork) bool {
+	ref := identifier.Spec.NetworkRef
+	return ref.Namespace == network.Namespace && ref.Name == network.Name
 }
 
 func virtualNetworkID(network v1alpha1.TenantNetwork, vni int32) *v1alpha1.VirtualNetworkID {

@@ -93,13 +93,11 @@ func (r *Reconciler) observe(ctx context.Context, key client.ObjectKey) (observa
 	if err := r.Client.Get(ctx, key, &seen.network); err != nil {
 		return seen, err
 	}
-	if vni := seen.network.Status.VNI; vni != nil {
-		identifier, err := r.ownIdentifier(ctx, seen.network, *vni)
-		if err != nil {
-			return seen, err
-		}
-		seen.identifier = identifier
+	identifier, err := r.identifierOf(ctx, seen.network)
+	if err != nil {
+		return seen, err
 	}
+	seen.identifier = identifier
 	var hosts v1alpha1.HostNetworkList
 	if err := r.Client.List(ctx, &hosts); err != nil {
 		return seen, fmt.Errorf("list HostNetworks: %w", err)
@@ -115,7 +113,7 @@ func (r *Reconciler) observe(ctx context.Context, key client.ObjectKey) (observa
 		}
 	}
 	var definition nadv1.NetworkAttachmentDefinition
-	err := r.Client.Get(ctx, key, &definition)
+	err = r.Client.Get(ctx, key, &definition)
 	if err == nil && metav1.IsControlledBy(&definition, &seen.network) {
 		seen.definition = &definition
 	}
@@ -125,11 +123,25 @@ func (r *Reconciler) observe(ctx context.Context, key client.ObjectKey) (observa
 	return seen, nil
 }
 
+// identifierOf finds the number that the network has, nil when it has none. A
+// network whose status is gone, as after a restore, is still named by its
+// VirtualNetworkID.
+func (r *Reconciler) identifierOf(ctx context.Context, network v1alpha1.TenantNetwork) (*v1alpha1.VirtualNetworkID, error) {
+	if vni := network.Status.VNI; vni != nil {
+		return r.ownIdentifier(ctx, network, *vni)
+	}
+	own, err := r.ownIdentifiers(ctx, network)
+	if err != nil || len(own) == 0 {
+		return nil, err
+	}
+	return own[0], nil
+}
+
 // ownIdentifier is nil when the number is not this network's.
 func (r *Reconciler) ownIdentifier(ctx context.Context, network v1alpha1.TenantNetwork, vni int32) (*v1alpha1.VirtualNetworkID, error) {
 	var identifier v1alpha1.VirtualNetworkID
 	err := r.Live.Get(ctx, client.ObjectKey{Name: fmt.Sprint(vni)}, &identifier)
-	if apierrors.IsNotFound(err) || err == nil && identifier.Spec.NetworkRef.UID != string(network.UID) {
+	if apierrors.IsNotFound(err) || err == nil && !claims(identifier, network) {
 		return nil, nil
 	}
 	if err != nil {
@@ -138,9 +150,24 @@ func (r *Reconciler) ownIdentifier(ctx context.Context, network v1alpha1.TenantN
 	return &identifier, nil
 }
 
+// ownIdentifiers are all numbers that are the network's: a claim may never have
+// made it into the status.
+func (r *Reconciler) ownIdentifiers(ctx context.Context, network v1alpha1.TenantNetwork) ([]*v1alpha1.VirtualNetworkID, error) {
+	var all v1alpha1.VirtualNetworkIDList
+	if err := r.Live.List(ctx, &all); err != nil {
+		return nil, fmt.Errorf("list VirtualNetworkIDs: %w", err)
+	}
+	var own []*v1alpha1.VirtualNetworkID
+	for i := range all.Items {
+		if claims(all.Items[i], network) {
+			own = append(own, &all.Items[i])
+		}
+	}
+	return own, nil
+}
+
 // claimIdentifier takes the first number that nobody has. Creating the object
-// is the compare-and-swap; an earlier claim of the same network is found again,
-// for the numbers are tried in the same order.
+// is the compare-and-swap.
 func (r *Reconciler) claimIdentifier(ctx context.Context, network v1alpha1.TenantNetwork) (*v1alpha1.VirtualNetworkID, error) {
 	for vni := range fabric.VNICandidates(string(network.UID)) {
 		claim := virtualNetworkID(network, vni)
@@ -174,24 +201,13 @@ func (r *Reconciler) remove(ctx context.Context, seen observation) error {
 		status := keptStatus(seen, blocked)
 		return apply.Status(ctx, r.Client, fieldOwner, slipwayac.TenantNetwork(name, namespace).WithStatus(status))
 	}
-	if err := r.releaseIdentifiers(ctx, seen.network); err != nil {
+	own, err := r.ownIdentifiers(ctx, seen.network)
+	if err != nil {
+		return err
+	}
+	if err := apply.Prune(ctx, r.Client, own, sets.New[string]()); err != nil {
 		return err
 	}
 	// Applying without the finalizer takes it away.
 	return client.IgnoreNotFound(apply.Objects(ctx, r.Client, fieldOwner, slipwayac.TenantNetwork(name, namespace).WithUID(seen.network.UID)))
-}
-
-// releaseIdentifiers also finds a claim that never made it into the status.
-func (r *Reconciler) releaseIdentifiers(ctx context.Context, network v1alpha1.TenantNetwork) error {
-	var all v1alpha1.VirtualNetworkIDList
-	if err := r.Live.List(ctx, &all); err != nil {
-		return fmt.Errorf("list VirtualNetworkIDs: %w", err)
-	}
-	var own []*v1alpha1.VirtualNetworkID
-	for i := range all.Items {
-		if all.Items[i].Spec.NetworkRef.UID == string(network.UID) {
-			own = append(own, &all.Items[i])
-		}
-	}
-	return apply.Prune(ctx, r.Client, own, sets.New[string]())
 }

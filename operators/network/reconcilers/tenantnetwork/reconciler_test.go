@@ -113,6 +113,36 @@ func TestIdentity(t *testing.T) {
 	}
 }
 
+// A restore gives a network another UID and no status. Its number and its
+// gateway are those that its nodes and NICs have.
+func TestRestoredNetworkKeepsItsIdentity(t *testing.T) {
+	e := newEnvironment(t)
+	network, host := e.network("demo"), e.host("a", 1500)
+	e.reconcile(network)
+	before := network.Status
+	network.Finalizers = nil
+	must(e, e.client.Update(e.Context(), network))
+	must(e, e.client.Delete(e.Context(), network))
+	restored := e.network("demo")
+	e.reconcile(restored)
+	if restored.UID == network.UID || *restored.Status.VNI != *before.VNI || *restored.Status.Gateway != *before.Gateway || len(e.identifiers()) != 1 {
+		e.Errorf("status %+v, before %+v, identifiers %+v", restored.Status, before, e.identifiers())
+	}
+	// Nor does the MTU go with the last HostNetwork.
+	must(e, e.client.Delete(e.Context(), host))
+	e.reconcile(restored)
+	e.isReady(restored, "True", "Allocated", "")
+	if restored.Status.MTU != before.MTU {
+		e.Errorf("MTU %d, before %d", restored.Status.MTU, before.MTU)
+	}
+	must(e, e.client.Delete(e.Context(), restored))
+	e.reconcile(restored) // the definition
+	e.reconcile(restored) // the rest
+	if left := e.identifiers(); len(left) != 0 {
+		e.Errorf("identifiers %+v", left)
+	}
+}
+
 func TestIdentifierOfAnotherIsLeftAlone(t *testing.T) {
 	e := newEnvironment(t)
 	network := e.network("demo")
