@@ -7,6 +7,8 @@ import (
 	"net/netip"
 	"slices"
 
+	"k8s.io/apimachinery/pkg/util/sets"
+
 	"slipway.dev/api/v1alpha1"
 )
 
@@ -44,6 +46,8 @@ const (
 	ReasonAddressFixed   = "AddressFixed"
 	ReasonNetworkFull    = "NetworkFull"
 )
+
+var refusals = sets.New(ReasonInvalidAddress, ReasonAddressTaken, ReasonAddressFixed, ReasonNetworkFull)
 
 // AllocateAddress gives the address of a port, given all ports of its network:
 // what it has, else what it asks for, else the lowest that is free. Where two

@@ -20,6 +20,8 @@ type Config struct {
 	// the node, EgressDeny what is taken out of them again. Management nodes
 	// are never among them.
 	EgressAllow, EgressDeny []netip.Prefix
+	// Management are the ranges of the management cluster's pods and Services.
+	Management []netip.Prefix
 }
 
 // Input is everything that decides what a node must have.
@@ -29,11 +31,15 @@ type Input struct {
 	Networks    []v1alpha1.TenantNetwork
 	Ports       []v1alpha1.NetworkPort
 	Attachments []Attachment
+	// Observed is what the node has. It only decides where the objects are
+	// there and say nothing.
+	Observed State
 }
 
 // network is one tenant's network with what this node needs to know of it.
 type network struct {
 	vni              int32
+	generation       int64 // that the status was made for
 	alias            string
 	mtu              int
 	gateway          netip.Prefix
@@ -41,6 +47,8 @@ type network struct {
 	pods, services   netip.Prefix
 	ports            []port
 	nodeUp, tenantUp netip.Addr // ends of the uplink
+	// lostPorts tells that a port is there whose status says nothing.
+	lostPorts bool
 }
 
 // port is a NIC that has an identity.
@@ -58,7 +66,8 @@ type port struct {
 }
 
 // Desired is the state that the node must have: every network that has a NIC
-// here, and nothing else. Networks reports what it contains.
+// here, and nothing else. What is programmed for objects that are there but have
+// lost their status is part of it. Programmed reports what it contains.
 func Desired(in Input) (state State, programmed []v1alpha1.ProgrammedNetwork) {
 	networks := carried(in)
 	for _, n := range networks {
@@ -67,8 +76,12 @@ func Desired(in Input) (state State, programmed []v1alpha1.ProgrammedNetwork) {
 		for _, p := range n.ports {
 			addPort(&state, n, p)
 		}
-		programmed = append(programmed, v1alpha1.ProgrammedNetwork{VNI: n.vni, UID: n.alias, Ports: int32(len(n.ports))})
+		if n.lostPorts {
+			keepStrangers(&state, in.Observed, n)
+		}
+		programmed = append(programmed, v1alpha1.ProgrammedNetwork{VNI: n.vni, UID: n.alias, Generation: n.generation, Ports: int32(len(n.ports))})
 	}
+	keepNICs(&state, in.Observed, withoutIdentity(in, networks))
 	if len(networks) > 0 {
 		state.Tables = append(state.Tables, nodeTable(in, networks))
 	}
@@ -92,7 +105,7 @@ func carried(in Input) []network {
 		if !here[string(tn.UID)] {
 			continue
 		}
-		if n, ok := convertNetwork(in, tn); ok {
+		if n, ok := convertNetwork(in, recollectNetwork(in.Observed, tn)); ok {
 			networks = append(networks, n)
 		}
 	}
@@ -114,15 +127,17 @@ func convertNetwork(in Input, tn v1alpha1.TenantNetwork) (network, bool) {
 		return network{}, false
 	}
 	n := network{
-		vni: *tn.Status.VNI, alias: string(tn.UID), mtu: int(tn.Status.MTU),
+		vni: *tn.Status.VNI, generation: tn.Status.ObservedGeneration, alias: string(tn.UID), mtu: int(tn.Status.MTU),
 		gateway: netip.PrefixFrom(gateway, nodes.Bits()), gatewayMAC: tn.Status.Gateway.MACAddress,
 		pods: pods, services: services,
 	}
 	n.nodeUp, n.tenantUp = uplinkAddresses(in.Uplink, n.vni)
 	taken := map[netip.Prefix]bool{}
 	for _, np := range sortedPorts(in.Ports, tn) {
-		if p, ok := convertPort(in, np, pods, taken); ok {
+		if p, ok := convertPort(in, np, n.vni, pods, taken); ok {
 			n.ports = append(n.ports, p)
+		} else if lost(np) {
+			n.lostPorts = true
 		}
 	}
 	return n, true
@@ -142,12 +157,8 @@ func sortedPorts(ports []v1alpha1.NetworkPort, tn v1alpha1.TenantNetwork) []v1al
 // convertPort says false when the port has no identity yet. Of routes, only
 // those inside the pods' range count, and each only for the first that has it:
 // a tenant decides what its nodes' ranges are, but not beyond its own.
-func convertPort(in Input, np v1alpha1.NetworkPort, pods netip.Prefix, taken map[netip.Prefix]bool) (port, bool) {
-	ip, err := netip.ParseAddr(np.Status.IPAddress)
-	if err != nil || np.Status.MACAddress == "" {
-		return port{}, false
-	}
-	p := port{ip: ip, mac: np.Status.MACAddress, isPod: np.Spec.PodName != "", egress: np.Spec.ManagementEgress}
+func convertPort(in Input, np v1alpha1.NetworkPort, vni int32, pods netip.Prefix, taken map[netip.Prefix]bool) (port, bool) {
+	p := port{mac: np.Status.MACAddress, isPod: np.Spec.PodName != "", egress: np.Spec.ManagementEgress}
 	for _, text := range np.Spec.Routes {
 		route, err := netip.ParsePrefix(string(text))
 		if err != nil || !pods.Contains(route.Addr()) || route.Bits() < pods.Bits() || taken[route] {
@@ -156,6 +167,11 @@ func convertPort(in Input, np v1alpha1.NetworkPort, pods netip.Prefix, taken map
 		taken[route] = true
 		p.routes = append(p.routes, route)
 	}
+	ip, err := netip.ParseAddr(np.Status.IPAddress)
+	if err != nil || p.mac == "" {
+		return port{}, false
+	}
+	p.ip = ip
 	for _, a := range in.Attachments {
 		if a.PortUID == string(np.UID) {
 			p.local = append(p.local, a)
@@ -163,7 +179,9 @@ func convertPort(in Input, np v1alpha1.NetworkPort, pods netip.Prefix, taken map
 	}
 	slices.SortFunc(p.local, func(a, b Attachment) int { return cmp.Compare(b.Index, a.Index) })
 	if at := np.Status.Attachment; at != nil && at.NodeName != in.NodeName {
-		p.tunnel = tunnelTo(in.Hosts, at.NodeName)
+		if p.tunnel = tunnelTo(in.Hosts, at.NodeName); !p.tunnel.IsValid() {
+			p.tunnel = recollectTunnel(in.Observed, vni, p.mac)
+		}
 	}
 	return p, true
 }

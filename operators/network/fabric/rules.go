@@ -13,6 +13,9 @@ type Table struct {
 	Namespace    string
 	Family, Name string
 	Chains       []Chain
+	// Guards is the link on the node that must not be plugged in without this
+	// table; empty for one that is not about a single NIC.
+	Guards string
 	// Digest of an observed table, whose chains are not read back.
 	Digest string
 }
@@ -123,6 +126,15 @@ func (c Chain) Marks() []string {
 		marks[i] = hex.EncodeToString(sum[:8])
 	}
 	return marks
+}
+
+// ID names the table in a message.
+func (t Table) ID() string {
+	text := "nftables table " + t.Family + " " + t.Name
+	if t.Namespace != "" {
+		text += " in network namespace " + t.Namespace
+	}
+	return text
 }
 
 // Digest sums up a table from the marks in each of its chains.

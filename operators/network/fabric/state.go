@@ -93,6 +93,6 @@ type Attachment struct {
 	Link string
 	// Index grows with each link: of two for the same port the newer is in use.
 	Index int
-	// Namespace of the pod; empty when it has no name anymore.
+	// Namespace of the pod; empty when it has neither a name nor a process.
 	Namespace string
 }

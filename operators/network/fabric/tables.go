@@ -15,7 +15,7 @@ func nodeTable(in Input, networks []network) Table {
 		uplinks = append(uplinks, uplinkName(n.vni))
 		gateways = append(gateways, n.tenantUp)
 	}
-	egress := egressRules(in, uplinks)
+	egress := egressRules(in, tunnelEnds(in, networks), uplinks)
 	return Table{Family: FamilyIPv4, Name: TableName, Chains: []Chain{
 		// The host may pass bridged frames through its own firewall. Tenants
 		// with the same addresses would share its connections and fragments,
@@ -25,7 +25,7 @@ func nodeTable(in Input, networks []network) Table {
 		}},
 		// Before any translation: a service address must not become an allowed one.
 		{Name: "egress", Type: "filter", Hook: "prerouting", Priority: -350, Rules: egress},
-		{Name: "input", Type: "filter", Hook: "input", Priority: 0, Rules: inputRules(in, bridges, uplinks)},
+		{Name: "input", Type: "filter", Hook: "input", Priority: 0, Rules: inputRules(in, tunnelEnds(in, networks), bridges, uplinks)},
 		{Name: "forward", Type: "filter", Hook: "forward", Priority: 0, Rules: slices.Concat([]Rule{
 			{In: bridges, Out: bridges, Verdict: Accept}, // bridged, not routed
 			{In: bridges, Verdict: Drop},
@@ -41,9 +41,9 @@ func nodeTable(in Input, networks []network) Table {
 }
 
 // egressRules decide where tenants may connect to: denied ranges first.
-func egressRules(in Input, uplinks []string) []Rule {
+func egressRules(in Input, others []netip.Addr, uplinks []string) []Rule {
 	rules := []Rule{{In: uplinks, LocalDestination: true, Verdict: Drop}}
-	for _, h := range sortedVTEPs(in) {
+	for _, h := range others {
 		rules = append(rules, Rule{In: uplinks, Destination: netip.PrefixFrom(h, h.BitLen()), Verdict: Drop})
 	}
 	for _, denied := range in.EgressDeny {
@@ -55,28 +55,16 @@ func egressRules(in Input, uplinks []string) []Rule {
 	return append(rules, Rule{In: uplinks, Verdict: Drop})
 }
 
-func inputRules(in Input, bridges, uplinks []string) []Rule {
+func inputRules(in Input, others []netip.Addr, bridges, uplinks []string) []Rule {
 	rules := []Rule{{In: bridges, Verdict: Drop}, {In: uplinks, Verdict: Drop}}
 	tunnel := Rule{Protocol: protocolUDP, DestinationPort: in.Port}
-	if others := sortedVTEPs(in); len(others) > 0 {
+	if len(others) > 0 {
 		known := tunnel
 		known.SourceIn, known.Verdict = others, Accept
 		rules = append(rules, known)
 	}
 	tunnel.Verdict = Drop
 	return append(rules, tunnel)
-}
-
-// sortedVTEPs are the other nodes' ends of the tunnels.
-func sortedVTEPs(in Input) []netip.Addr {
-	var addresses []netip.Addr
-	for _, h := range in.Hosts {
-		if vtep, err := netip.ParseAddr(h.Spec.VTEP); err == nil && vtep != in.VTEP {
-			addresses = append(addresses, vtep)
-		}
-	}
-	slices.SortFunc(addresses, netip.Addr.Compare)
-	return slices.Compact(addresses)
 }
 
 // gatewayTable lets workers reach each other's pods and the way out, and lets
@@ -118,7 +106,7 @@ func portTable(a Attachment, p port) Table {
 		rules = append(rules, ip(route))
 	}
 	rules = append(rules, Rule{Verdict: Drop})
-	return Table{Family: FamilyNetdev, Name: PortTablePrefix + a.Link, Chains: []Chain{
+	return Table{Family: FamilyNetdev, Name: PortTablePrefix + a.Link, Guards: a.Link, Chains: []Chain{
 		{Name: "guard", Type: "filter", Hook: "ingress", Device: a.Link, Rules: rules},
 	}}
 }
@@ -127,7 +115,7 @@ func portTable(a Attachment, p port) Table {
 // management network apart, although the pod is on both.
 func podTable(a Attachment, p port) Table {
 	management := []string{PodInterface}
-	t := Table{Namespace: a.Namespace, Family: FamilyInet, Name: TableName, Chains: []Chain{
+	t := Table{Namespace: a.Namespace, Family: FamilyInet, Name: TableName, Guards: a.Link, Chains: []Chain{
 		{Name: "forward", Type: "filter", Hook: "forward", Rules: []Rule{
 			{In: management, Verdict: Drop},
 			{Out: management, Verdict: Drop},
