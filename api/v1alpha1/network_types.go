@@ -200,6 +200,9 @@ type NetworkReference struct {
 	UID       string `json:"uid"`
 }
 
+// ConditionProgrammed of a HostNetwork says whether its node is as its agent wants it.
+const ConditionProgrammed = "Programmed"
+
 // HostNetwork is one management node's part of the fabric, named as the node.
 //
 // +kubebuilder:object:root=true

@@ -3,8 +3,11 @@
 package agent
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -45,7 +48,9 @@ type Agent struct {
 	// objects is signalled when an object has changed, drift when the kernel has.
 	objects signal
 	drift   chan struct{}
-	report  report
+	// publishing is held by whoever reports.
+	publishing sync.Mutex
+	refusals   refusals
 }
 
 // SetupWithManager makes the manager run the node.
@@ -98,54 +103,13 @@ func (a *Agent) Start(ctx context.Context) error {
 	}
 }
 
-// watchKernel signals drift, at most once in the time that things take to
-// settle. Lost events count as drift.
-func (a *Agent) watchKernel(ctx context.Context) {
-	notify := func() {
-		select {
-		case a.drift <- struct{}{}:
-		default: // a pass is due anyhow
-		}
-	}
-	events := make(chan struct{}, 1)
-	go func() {
-		for ctx.Err() == nil {
-			err := a.Host.Watch(ctx.Done(), func() {
-				select {
-				case events <- struct{}{}:
-				default:
-				}
-			})
-			if err != nil {
-				log.FromContext(ctx).Info("Network events were lost", "reason", err.Error())
-				notify()
-			}
-		}
-	}()
-	pause := time.NewTicker(settle)
-	defer pause.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-events:
-		}
-		notify()
-		select {
-		case <-ctx.Done():
-			return
-		case <-pause.C:
-		}
-	}
-}
-
 // Sync compares the node with what it should be, mends it and reports.
 func (a *Agent) Sync(ctx context.Context) error {
 	a.kernel.Lock()
 	outcome, err := a.pass(ctx)
 	a.kernel.Unlock()
 	if err != nil {
-		return err
+		return errors.Join(err, a.publishBlindness(ctx, err))
 	}
 	if err := a.publish(ctx, outcome); err != nil {
 		return fmt.Errorf("report: %w", err)
@@ -158,8 +122,35 @@ type outcome struct {
 	ports       []v1alpha1.NetworkPort
 	attachments []fabric.Attachment
 	programmed  []v1alpha1.ProgrammedNetwork
-	// failure names what could not be changed.
+	// failure names what could not be changed, left is what there is still to
+	// change after it, and present what is on the node then.
 	failure error
+	left    fabric.Changes
+	desired fabric.State
+	present []v1alpha1.ProgrammedNetwork
+}
+
+// concerns tells whether something of a network could not be programmed.
+func (o outcome) concerns(vni int32, uid string) bool {
+	return o.failure != nil && o.left.Concern(o.desired, vni, uid)
+}
+
+// networks are those that are programmed, and those that could not be taken
+// down. Only what is complete has a generation.
+func (o outcome) networks() []v1alpha1.ProgrammedNetwork {
+	all := slices.Clone(o.programmed)
+	for i, p := range all {
+		if o.concerns(p.VNI, p.UID) {
+			all[i].Generation = 0
+		}
+	}
+	for _, p := range o.present {
+		if !slices.ContainsFunc(all, func(c v1alpha1.ProgrammedNetwork) bool { return c.VNI == p.VNI }) {
+			all = append(all, p)
+		}
+	}
+	slices.SortFunc(all, func(a, b v1alpha1.ProgrammedNetwork) int { return cmp.Compare(a.VNI, b.VNI) })
+	return all
 }
 
 // pass needs the kernel's lock.
@@ -172,14 +163,22 @@ func (a *Agent) pass(ctx context.Context) (outcome, error) {
 	if err != nil {
 		return outcome{}, err
 	}
-	in.Attachments = attachments
+	in.Attachments, in.Observed = attachments, observed
 	desired, programmed := fabric.Desired(in)
 	changes := fabric.Plan(observed, desired)
 	if !changes.Empty() {
 		log.FromContext(ctx).Info("Changing the fabric", "changes", changes.Summary())
 	}
-	failure := a.Host.Apply(changes)
-	return outcome{ports: in.Ports, attachments: attachments, programmed: programmed, failure: failure}, nil
+	o := outcome{ports: in.Ports, attachments: attachments, programmed: programmed, desired: desired}
+	if o.failure = a.Host.Apply(changes); o.failure == nil {
+		return o, nil
+	}
+	after, _, err := a.Host.Observe()
+	if err != nil {
+		return outcome{}, errors.Join(o.failure, err)
+	}
+	o.left, o.present = fabric.Plan(after, desired), fabric.Present(after)
+	return o, nil
 }
 
 func (a *Agent) input(ctx context.Context) (fabric.Input, error) {

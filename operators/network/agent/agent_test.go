@@ -9,6 +9,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"reflect"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -16,7 +18,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 	nadv1 "github.com/k8snetworkplumbingwg/network-attachment-definition-client/pkg/apis/k8s.cni.cncf.io/v1"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/wait"
@@ -28,10 +32,10 @@ import (
 	"slipway.dev/api/v1alpha1"
 	"slipway.dev/kit/operator"
 	"slipway.dev/kit/testenv"
+	"slipway.dev/operators/network/agent"
 	"slipway.dev/operators/network/fabric"
 	"slipway.dev/operators/network/netlink"
 	"slipway.dev/operators/network/netnstest"
-	"slipway.dev/operators/network/agent"
 	"slipway.dev/operators/network/reconcilers/networkport"
 	"slipway.dev/operators/network/reconcilers/tenantnetwork"
 )
@@ -75,29 +79,34 @@ func newEnvironment(t *testing.T) *environment {
 	e.create(&corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: nodeName}})
 	e.create(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: hosted}})
 
-	e.start(testenv.As(t, config, templates+"clusterrole.yaml"), scheme, func(_ context.Context, m manager.Manager) {
-		must(t, (&tenantnetwork.Reconciler{Client: m.GetClient(), Live: m.GetAPIReader()}).SetupWithManager(m))
-		must(t, (&networkport.Reconciler{Client: m.GetClient(), Live: m.GetAPIReader()}).SetupWithManager(m))
-	})
+	// Both are made before one runs: making one sets the loggers of all.
+	operators := e.manager(testenv.As(t, config, templates+"clusterrole.yaml"), scheme)
+	agents := e.manager(testenv.As(t, config, templates+"agent-clusterrole.yaml"), scheme)
+	must(t, (&tenantnetwork.Reconciler{Client: operators.GetClient(), Live: operators.GetAPIReader()}).SetupWithManager(operators))
+	must(t, (&networkport.Reconciler{Client: operators.GetClient(), Live: operators.GetAPIReader()}).SetupWithManager(operators))
 	host, err := netlink.NewHost(e.node, e.directory)
 	must(t, err)
 	t.Cleanup(func() { must(t, host.Close()) })
-	e.start(testenv.As(t, config, templates+"agent-clusterrole.yaml"), scheme, func(ctx context.Context, m manager.Manager) {
-		keeper := &agent.Agent{Client: m.GetClient(), Live: m.GetAPIReader(), Host: host, Socket: e.socket, Config: fabric.Config{
-			NodeName: nodeName, VTEP: netip.MustParseAddr("10.99.0.1"), Port: 4790, Uplink: netip.MustParsePrefix("100.64.0.0/10"),
-		}}
-		must(t, keeper.SetupWithManager(ctx, m))
-	})
+	keeper := &agent.Agent{Client: agents.GetClient(), Live: agents.GetAPIReader(), Host: host, Socket: e.socket, Config: fabric.Config{
+		NodeName: nodeName, VTEP: netip.MustParseAddr("10.99.0.1"), Port: 4790, Uplink: netip.MustParsePrefix("100.64.0.0/10"),
+	}}
+	must(t, keeper.SetupWithManager(t.Context(), agents))
+	e.start(operators)
+	e.start(agents)
 	return e
 }
 
-func (e *environment) start(config *rest.Config, scheme *runtime.Scheme, register func(context.Context, manager.Manager)) {
+func (e *environment) manager(config *rest.Config, scheme *runtime.Scheme) manager.Manager {
 	e.t.Helper()
 	options := operator.Options{MetricsAddress: "0", HealthAddress: "0"}
 	m, err := options.NewManager(config, "test", scheme, cache.Options{})
 	must(e.t, err)
+	return m
+}
+
+// start runs a manager until the test ends.
+func (e *environment) start(m manager.Manager) {
 	ctx, cancel := context.WithCancel(context.Background())
-	register(ctx, m)
 	done := make(chan error, 1)
 	go func() { done <- m.Start(ctx) }()
 	e.t.Cleanup(func() {
@@ -195,7 +204,7 @@ func ready(n *v1alpha1.TenantNetwork) bool {
 func TestLifeOfANetwork(t *testing.T) {
 	e := newEnvironment(t)
 	await(e, &v1alpha1.HostNetwork{ObjectMeta: metav1.ObjectMeta{Name: nodeName}}, func(h *v1alpha1.HostNetwork) bool {
-		return h.Spec.VTEP == "10.99.0.1" && h.Spec.MTU == 1400 && len(h.OwnerReferences) == 1 && len(h.Status.Conditions) == 1
+		return h.Spec.VTEP == "10.99.0.1" && h.Spec.MTU == 1400 && len(h.OwnerReferences) == 1 && meta.IsStatusConditionTrue(h.Status.Conditions, v1alpha1.ConditionProgrammed)
 	})
 	before := netnstest.Snapshot(t, e.node)
 	network := &v1alpha1.TenantNetwork{
@@ -208,12 +217,15 @@ func TestLifeOfANetwork(t *testing.T) {
 		t.Errorf("status %+v", network.Status)
 	}
 	server := e.port("kube-apiserver-0", "kube-apiserver-0", "10.200.0.10")
+	e.refuseUnconfined()
 	e.plugControlPlane(server)
 	machine := e.port("demo-a-x7k2p", "", "")
 	e.plugGuest(machine)
 	await(e, &v1alpha1.HostNetwork{ObjectMeta: metav1.ObjectMeta{Name: nodeName}}, func(h *v1alpha1.HostNetwork) bool {
 		return h.Status.NetworkCount == 1 && h.Status.Networks[0].VNI == *network.Status.VNI && h.Status.Networks[0].Ports == 2
 	})
+
+	e.loseKnowledge(network)
 
 	// What is in use is not taken away under it.
 	identifier := &v1alpha1.VirtualNetworkID{ObjectMeta: metav1.ObjectMeta{Name: fmt.Sprint(*network.Status.VNI)}}
@@ -270,6 +282,62 @@ func (e *environment) plugControlPlane(server *v1alpha1.NetworkPort) {
 	must(t, e.client.Update(t.Context(), patch))
 	netnstest.Reaches(t, pod, "172.31.0.2", "kubelet heard 172.31.0.5")
 	netnstest.Blocked(t, pod, "172.31.0.1")
+}
+
+// refuseUnconfined plugs in a pod that cannot be confined on its management
+// side: that fails, and the host names what stands in the way.
+func (e *environment) refuseUnconfined() {
+	t := e.t
+	t.Helper()
+	refused := e.port("refused", "refused", "")
+	e.create(refused)
+	await(e, refused, identified)
+	release := netnstest.TakeTable(t, netnstest.New(t, e.directory, "refused"), "inet", "slipway")
+	const table = "nftables table inet slipway in network namespace refused"
+	if output, err := e.cni("ADD", "refused", ""); err == nil || !strings.Contains(string(output), table) {
+		t.Errorf("ADD: %v, %s", err, output)
+	}
+	e.awaitProgrammed(metav1.ConditionFalse, "NetworkPort "+hosted+"/refused: ", table)
+	release()
+	e.add("refused", "")
+	e.awaitProgrammed(metav1.ConditionTrue)
+	e.delete("refused")
+	must(t, e.client.Delete(t.Context(), refused))
+	netnstest.Remove(t, filepath.Join(e.directory, "refused"))
+}
+
+// awaitProgrammed waits until the host says so, with a message that has all parts.
+func (e *environment) awaitProgrammed(status metav1.ConditionStatus, parts ...string) *v1alpha1.HostNetwork {
+	e.t.Helper()
+	return await(e, &v1alpha1.HostNetwork{ObjectMeta: metav1.ObjectMeta{Name: nodeName}}, func(h *v1alpha1.HostNetwork) bool {
+		programmed := meta.FindStatusCondition(h.Status.Conditions, v1alpha1.ConditionProgrammed)
+		return programmed != nil && programmed.Status == status &&
+			!slices.ContainsFunc(parts, func(part string) bool { return !strings.Contains(programmed.Message, part) })
+	})
+}
+
+// loseKnowledge takes away what the agent knows of a network that is in use.
+// Its links stay the same ones, and what was lost comes back.
+func (e *environment) loseKnowledge(network *v1alpha1.TenantNetwork) {
+	t := e.t
+	t.Helper()
+	links := netnstest.Run(t, e.node, "ip -o link")
+	host := e.awaitProgrammed(metav1.ConditionTrue)
+	must(t, e.client.Delete(t.Context(), host.DeepCopy()))
+	await(e, host.DeepCopy(), func(h *v1alpha1.HostNetwork) bool {
+		return h.UID != host.UID && equality.Semantic.DeepEqual(h.Spec, host.Spec) &&
+			equality.Semantic.DeepEqual(h.Status.Networks, host.Status.Networks)
+	})
+	before := network.Status
+	network.Status = v1alpha1.TenantNetworkStatus{}
+	must(t, e.client.Status().Update(t.Context(), network))
+	await(e, network, ready)
+	if network.Status.MTU != before.MTU || *network.Status.VNI != *before.VNI || *network.Status.Gateway != *before.Gateway {
+		t.Errorf("status %+v, before %+v", network.Status, before)
+	}
+	if diff := cmp.Diff(links, netnstest.Run(t, e.node, "ip -o link")); diff != "" {
+		t.Errorf("links (-before +after):\n%s", diff)
+	}
 }
 
 // plugGuest does in a pod what KubeVirt's bridge binding does: the guest gets

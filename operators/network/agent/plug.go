@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -57,7 +58,10 @@ func (a *Agent) add(ctx context.Context, request socket.Request) (socket.Reply, 
 	if err != nil {
 		return socket.Reply{}, err
 	}
-	if err := a.plug(ctx, nic, side); err != nil {
+	err = a.plug(ctx, nic, *network.Status.VNI, port, side)
+	a.refusals.record(port.UID, err)
+	if err != nil {
+		a.objects.fire() // the pass that follows reports
 		return socket.Reply{}, err
 	}
 	if err := a.claim(ctx, port, request.ContainerID); err != nil {
@@ -68,7 +72,7 @@ func (a *Agent) add(ctx context.Context, request socket.Request) (socket.Reply, 
 }
 
 // plug makes the NIC and whatever its network lacks on this node.
-func (a *Agent) plug(ctx context.Context, nic netlink.NIC, side netlink.PodSide) error {
+func (a *Agent) plug(ctx context.Context, nic netlink.NIC, vni int32, port *v1alpha1.NetworkPort, side netlink.PodSide) error {
 	a.kernel.Lock()
 	defer a.kernel.Unlock()
 	if err := a.Host.Plug(nic); err != nil {
@@ -76,7 +80,7 @@ func (a *Agent) plug(ctx context.Context, nic netlink.NIC, side netlink.PodSide)
 	}
 	done, err := a.pass(ctx)
 	if err == nil {
-		err = a.complete(ctx, nic, done)
+		err = a.complete(nic, vni, port, done)
 	}
 	if err == nil {
 		err = a.Host.Configure(nic, side)
@@ -92,29 +96,22 @@ func (a *Agent) plug(ctx context.Context, nic netlink.NIC, side netlink.PodSide)
 
 // complete tells whether everything that the NIC needs is there. The failure
 // of a pass may be about other networks.
-func (a *Agent) complete(ctx context.Context, nic netlink.NIC, done outcome) error {
+func (a *Agent) complete(nic netlink.NIC, vni int32, port *v1alpha1.NetworkPort, done outcome) error {
 	plugged, err := a.Host.Plugged(nic.Alias.ContainerID, nic.Interface)
 	if err != nil {
 		return err
 	}
+	if done.concerns(vni, nic.Alias.NetworkUID) {
+		return fmt.Errorf("program network of %s: %w", nic.Name(), done.failure)
+	}
 	if !plugged {
 		return fmt.Errorf("plug in %s: %w", nic.Name(), errorOr(done.failure, "its network is not on this node"))
 	}
-	if done.failure == nil {
-		return nil
-	}
-	in, err := a.input(ctx)
-	if err != nil {
-		return err
-	}
-	observed, attachments, err := a.Host.Observe()
-	if err != nil {
-		return err
-	}
-	in.Attachments = attachments
-	desired, _ := fabric.Desired(in)
-	if fabric.Plan(observed, desired).Concern(nic.Alias, nic.Name()) {
-		return fmt.Errorf("program network of %s: %w", nic.Name(), done.failure)
+	confined := slices.ContainsFunc(done.attachments, func(at fabric.Attachment) bool {
+		return at.Link == nic.Name() && at.Namespace != ""
+	})
+	if !confined && port.Spec.PodName != "" {
+		return fmt.Errorf("confine pod %s: its network namespace %s is neither in the namespace directory nor any process's", port.Spec.PodName, nic.Namespace)
 	}
 	return nil
 }

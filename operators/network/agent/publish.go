@@ -4,13 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
-	"sync"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	metav1ac "k8s.io/client-go/applyconfigurations/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -23,81 +24,107 @@ import (
 
 const fieldOwner client.FieldOwner = "network-agent"
 
-// report remembers what was published last.
-type report struct {
-	mu         sync.Mutex
-	mtu        int
-	networks   []v1alpha1.ProgrammedNetwork
-	conditions []metav1.Condition
-}
-
-// publishHost says where this node's tunnels end. The object goes with its Node.
-func (a *Agent) publishHost(ctx context.Context) error {
-	mtu, err := a.Host.LinkMTU(a.Config.VTEP)
-	if err != nil {
-		return err
-	}
-	if a.report.mtu == mtu {
-		return nil
-	}
-	host := slipwayac.HostNetwork(a.Config.NodeName).WithSpec(
-		slipwayac.HostNetworkSpec().WithVTEP(a.Config.VTEP.String()).WithMTU(int32(mtu)))
-	var node corev1.Node
-	err = a.Live.Get(ctx, client.ObjectKey{Name: a.Config.NodeName}, &node)
-	if err != nil {
-		return fmt.Errorf("get Node %s: %w", a.Config.NodeName, err)
-	}
-	host.WithOwnerReferences(metav1ac.OwnerReference().WithAPIVersion("v1").WithKind("Node").WithName(node.Name).WithUID(node.UID))
-	if err := apply.Objects(ctx, a.Client, fieldOwner, host); err != nil {
-		return err
-	}
-	a.report.mtu = mtu
-	return nil
-}
-
-// publish reports a pass: the host's status, and who is plugged in where.
+// publish reports a pass: the host, its status, and who is plugged in where.
 func (a *Agent) publish(ctx context.Context, o outcome) error {
-	a.report.mu.Lock()
-	defer a.report.mu.Unlock()
-	return errors.Join(a.publishHost(ctx), a.publishStatus(ctx, o), a.publishAttachments(ctx, o))
+	a.publishing.Lock()
+	defer a.publishing.Unlock()
+	failure := o.failure
+	if failure == nil {
+		failure = a.refusals.first(a.Config.NodeName, o.ports)
+	}
+	return errors.Join(a.publishHost(ctx), a.publishStatus(ctx, o.networks(), failure), a.publishAttachments(ctx, o))
 }
 
-func (a *Agent) publishStatus(ctx context.Context, o outcome) error {
-	networks, ready := o.programmed, conditions.True("Ready", "Programmed", "")
-	if o.failure != nil {
-		// What could not be taken down is still there.
-		networks = union(networks, a.report.networks)
-		ready = conditions.False("Ready", "ProgrammingFailed", firstLine(o.failure))
+// publishBlindness reports that nothing could be found out.
+func (a *Agent) publishBlindness(ctx context.Context, failure error) error {
+	a.publishing.Lock()
+	defer a.publishing.Unlock()
+	host, err := a.ownHost(ctx)
+	if err != nil {
+		return err
 	}
-	known := a.report.conditions
-	if len(known) == 1 && known[0].Status == ready.Status && known[0].Message == ready.Message &&
-		equality.Semantic.DeepEqual(networks, a.report.networks) {
-		return nil
-	}
+	return a.publishStatus(ctx, host.Status.Networks, failure)
+}
+
+// ownHost is this node's HostNetwork as the cache has it; without a UID when
+// there is none.
+func (a *Agent) ownHost(ctx context.Context) (v1alpha1.HostNetwork, error) {
 	var host v1alpha1.HostNetwork
 	if err := a.Client.Get(ctx, client.ObjectKey{Name: a.Config.NodeName}, &host); client.IgnoreNotFound(err) != nil {
-		return err
+		return host, fmt.Errorf("get HostNetwork: %w", err)
 	}
-	status := slipwayac.HostNetworkStatus().WithNetworkCount(int32(len(networks))).
-		WithConditions(conditions.Apply(host.Status.Conditions, host.Generation, ready)...)
-	for _, p := range networks {
-		status.WithNetworks(slipwayac.ProgrammedNetwork().WithVNI(p.VNI).WithUID(p.UID).WithPorts(p.Ports))
-	}
-	if err := apply.Status(ctx, a.Client, fieldOwner, slipwayac.HostNetwork(a.Config.NodeName).WithStatus(status)); err != nil {
-		return err
-	}
-	a.report.networks, a.report.conditions = networks, []metav1.Condition{ready}
-	return nil
+	return host, nil
 }
 
-func union(current, earlier []v1alpha1.ProgrammedNetwork) []v1alpha1.ProgrammedNetwork {
-	all := slices.Clone(current)
-	for _, e := range earlier {
-		if !slices.ContainsFunc(all, func(c v1alpha1.ProgrammedNetwork) bool { return c.VNI == e.VNI }) {
-			all = append(all, e)
+// publishHost says where this node's tunnels end and what its addresses are. The
+// object goes with its Node; one that somebody deleted comes back.
+func (a *Agent) publishHost(ctx context.Context) error {
+	spec, err := a.hostSpec()
+	if err != nil {
+		return err
+	}
+	host, err := a.ownHost(ctx)
+	if err != nil {
+		return err
+	}
+	if host.UID != "" && equality.Semantic.DeepEqual(host.Spec, spec) {
+		return nil
+	}
+	var node corev1.Node
+	if err := a.Live.Get(ctx, client.ObjectKey{Name: a.Config.NodeName}, &node); err != nil {
+		return fmt.Errorf("get Node %s: %w", a.Config.NodeName, err)
+	}
+	return apply.Objects(ctx, a.Client, fieldOwner, slipwayac.HostNetwork(a.Config.NodeName).
+		WithOwnerReferences(metav1ac.OwnerReference().WithAPIVersion("v1").WithKind("Node").WithName(node.Name).WithUID(node.UID)).
+		WithSpec(slipwayac.HostNetworkSpec().WithVTEP(spec.VTEP).WithMTU(spec.MTU).WithAddresses(spec.Addresses...)))
+}
+
+func (a *Agent) hostSpec() (v1alpha1.HostNetworkSpec, error) {
+	mtu, err := a.Host.LinkMTU(a.Config.VTEP)
+	if err != nil {
+		return v1alpha1.HostNetworkSpec{}, err
+	}
+	addresses, err := a.Host.Addresses()
+	if err != nil {
+		return v1alpha1.HostNetworkSpec{}, err
+	}
+	spec := v1alpha1.HostNetworkSpec{VTEP: a.Config.VTEP.String(), MTU: int32(mtu)}
+	for _, address := range addresses {
+		// Those of pods and Services are many, and denied as ranges.
+		if !slices.ContainsFunc(a.Config.Management, func(p netip.Prefix) bool { return p.Contains(address) }) {
+			spec.Addresses = append(spec.Addresses, address.String())
 		}
 	}
-	return all
+	return spec, nil
+}
+
+// publishStatus writes the host's status where it is different. Whether the
+// host is Ready is not for its agent to say, who might be gone.
+func (a *Agent) publishStatus(ctx context.Context, networks []v1alpha1.ProgrammedNetwork, failure error) error {
+	host, err := a.ownHost(ctx)
+	if err != nil || host.UID == "" {
+		return err // when it is there, its event makes the next pass
+	}
+	programmed := conditions.True(v1alpha1.ConditionProgrammed, "Programmed", "")
+	if failure != nil {
+		programmed = conditions.False(v1alpha1.ConditionProgrammed, "ProgrammingFailed", firstLine(failure))
+	}
+	if equality.Semantic.DeepEqual(host.Status.Networks, networks) && same(host, programmed) {
+		return nil
+	}
+	status := slipwayac.HostNetworkStatus().WithNetworkCount(int32(len(networks))).
+		WithConditions(conditions.Apply(host.Status.Conditions, host.Generation, programmed)...)
+	for _, p := range networks {
+		status.WithNetworks(slipwayac.ProgrammedNetwork().WithVNI(p.VNI).WithUID(p.UID).WithGeneration(p.Generation).WithPorts(p.Ports))
+	}
+	err = apply.Status(ctx, a.Client, fieldOwner, slipwayac.HostNetwork(a.Config.NodeName).WithStatus(status))
+	return client.IgnoreNotFound(err)
+}
+
+func same(host v1alpha1.HostNetwork, wanted metav1.Condition) bool {
+	known := meta.FindStatusCondition(host.Status.Conditions, wanted.Type)
+	return known != nil && known.ObservedGeneration == host.Generation &&
+		known.Status == wanted.Status && known.Reason == wanted.Reason && known.Message == wanted.Message
 }
 
 func firstLine(err error) string {

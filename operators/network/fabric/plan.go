@@ -201,16 +201,26 @@ func sortedKeys[K cmp.Ordered, V any](m map[K]V) []K {
 	return slices.Sorted(maps.Keys(m))
 }
 
-// Concern tells whether a change is about a NIC or the network that it is on.
-func (c Changes) Concern(nic Alias, link string) bool {
-	for _, l := range slices.Concat(c.CreateLinks, c.UpdateLinks) {
-		if l.Alias == nic.NetworkUID || l.Name == link {
-			return true
+// Concern tells whether a change is about what a network should have. The
+// node's own table is every network's.
+func (c Changes) Concern(desired State, vni int32, uid string) bool {
+	ns := GatewayNamespace(vni)
+	links := map[linkKey]bool{}
+	for _, l := range desired.Links {
+		if alias, _ := ParseAlias(l.Alias); alias.NetworkUID == uid {
+			links[l.key()] = true
 		}
 	}
-	return slices.ContainsFunc(c.ReplaceTables, func(t Table) bool {
-		return t.Namespace == "" && (t.Name == TableName || t.Name == PortTablePrefix+link)
-	})
+	own := func(namespace, link string) bool { return namespace == ns || links[linkKey{namespace, link}] }
+	return slices.ContainsFunc(c.CreateNamespaces, func(n Namespace) bool { return n.Name == ns }) ||
+		slices.ContainsFunc(slices.Concat(c.CreateLinks, c.UpdateLinks), func(l Link) bool { return own(l.Namespace, l.Name) }) ||
+		slices.ContainsFunc(c.ReplaceTables, func(t Table) bool {
+			return t.Namespace == "" && t.Guards == "" || own(t.Namespace, "") || links[linkKey{"", t.Guards}]
+		}) ||
+		slices.ContainsFunc(slices.Concat(c.DeleteForwarding, c.AddForwarding), func(f ForwardingEntry) bool { return own("", f.Link) }) ||
+		slices.ContainsFunc(slices.Concat(c.DeleteNeighbours, c.AddNeighbours), func(n Neighbour) bool { return own(n.Namespace, n.Link) }) ||
+		slices.ContainsFunc(slices.Concat(c.DeleteRoutes, c.AddRoutes), func(r Route) bool { return own(r.Namespace, r.Link) }) ||
+		slices.ContainsFunc(slices.Concat(c.DeleteAddresses, c.AddAddresses), func(a Address) bool { return own(a.Namespace, a.Link) })
 }
 
 // Summary counts the changes by what they are about, for a log.

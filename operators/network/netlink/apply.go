@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/vishvananda/netlink"
@@ -19,14 +20,22 @@ import (
 func (h *Host) Apply(c fabric.Changes) error {
 	w := writer{host: h, handles: map[string]*netlink.Handle{}}
 	defer w.close()
+	defer h.releaseUnnamed()
 	each(&w, "delete link", c.DeleteLinks, w.deleteLink)
 	each(&w, "delete namespace", c.DeleteNamespaces, w.deleteNamespace)
-	each(&w, "delete table", c.DeleteTables, h.deleteTable)
+	each(&w, "delete", c.DeleteTables, h.deleteTable)
 	each(&w, "create namespace", c.CreateNamespaces, func(ns fabric.Namespace) error { return h.createNamespace(ns.Name) })
 	each(&w, "create link", c.CreateLinks, w.createLink)
-	each(&w, "replace table", c.ReplaceTables, h.replaceTable)
+	unguarded := map[string]bool{}
+	each(&w, "replace", c.ReplaceTables, func(t fabric.Table) error {
+		err := h.replaceTable(t)
+		unguarded[t.Guards] = unguarded[t.Guards] || err != nil
+		return err
+	})
 	w.failed("write settings", "", h.writeSysctls(c.Sysctls))
-	each(&w, "update link", c.UpdateLinks, w.updateLink)
+	each(&w, "update link", slices.DeleteFunc(slices.Clone(c.UpdateLinks), func(l fabric.Link) bool {
+		return l.Namespace == "" && unguarded[l.Name] // its guard's failure is reported
+	}), w.updateLink)
 	each(&w, "delete forwarding entry", c.DeleteForwarding, w.deleteForwarding)
 	each(&w, "delete neighbour", c.DeleteNeighbours, w.deleteNeighbour)
 	each(&w, "delete route", c.DeleteRoutes, w.deleteRoute)
@@ -52,9 +61,13 @@ func each[T any](w *writer, doing string, items []T, do func(T) error) {
 }
 
 func (w *writer) failed(doing string, what any, err error) {
-	if err != nil {
-		w.errors = append(w.errors, fmt.Errorf("%s %+v: %w", doing, what, err))
+	if err == nil {
+		return
 	}
+	if named, ok := what.(interface{ ID() string }); ok {
+		what = named.ID()
+	}
+	w.errors = append(w.errors, fmt.Errorf("%s %+v: %w", doing, what, err))
 }
 
 func (w *writer) close() {

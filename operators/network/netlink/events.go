@@ -9,7 +9,7 @@ import (
 )
 
 // Watch calls notify whenever something may have been taken from the fabric:
-// a link has changed, or an address, a route or an entry is gone. It ends when
+// a link or an address has changed, or a route or an entry is gone. It ends when
 // done is closed, or with an error when events were lost.
 func (h *Host) Watch(done <-chan struct{}, notify func()) error {
 	socket, err := nl.SubscribeAt(h.node, netns.None(), unix.NETLINK_ROUTE,
@@ -40,7 +40,7 @@ func (h *Host) Watch(done <-chan struct{}, notify func()) error {
 		}
 		for _, m := range messages {
 			switch m.Header.Type {
-			case unix.RTM_NEWLINK, unix.RTM_DELLINK, unix.RTM_DELADDR, unix.RTM_DELROUTE, unix.RTM_DELNEIGH:
+			case unix.RTM_NEWLINK, unix.RTM_DELLINK, unix.RTM_NEWADDR, unix.RTM_DELADDR, unix.RTM_DELROUTE, unix.RTM_DELNEIGH:
 				notify()
 			}
 		}

@@ -10,10 +10,13 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netns"
 	"golang.org/x/sys/unix"
+
+	"slipway.dev/operators/network/fabric"
 )
 
 // NamespaceDirectory is where container runtimes and `ip netns` name network
@@ -24,6 +27,9 @@ const NamespaceDirectory = "/run/netns"
 type Host struct {
 	node      netns.NsHandle
 	directory string
+	// unnamed are the pods' namespaces that have no name anymore, under one that
+	// is made up, from an observation to the changes that follow from it.
+	unnamed map[string]netns.NsHandle
 }
 
 // OwnNamespace is the path of the process's own network namespace.
@@ -40,7 +46,10 @@ func NewHost(namespace, directory string) (*Host, error) {
 }
 
 // Close gives up the node's namespace.
-func (h *Host) Close() error { return h.node.Close() }
+func (h *Host) Close() error {
+	h.releaseUnnamed()
+	return h.node.Close()
+}
 
 // LinkMTU is the MTU of the link that has an address.
 func (h *Host) LinkMTU(address netip.Addr) (int, error) {
@@ -66,13 +75,50 @@ func (h *Host) LinkMTU(address netip.Addr) (int, error) {
 	return 0, fmt.Errorf("no link has address %s", address)
 }
 
+// Addresses are the node's own, without loopback and those of the fabric.
+func (h *Host) Addresses() ([]netip.Addr, error) {
+	handle, err := netlink.NewHandleAt(h.node, unix.NETLINK_ROUTE)
+	if err != nil {
+		return nil, fmt.Errorf("open netlink: %w", err)
+	}
+	defer handle.Close()
+	links, err := dump(handle.LinkList)
+	if err != nil {
+		return nil, fmt.Errorf("list links: %w", err)
+	}
+	fabricOwn := map[int]bool{}
+	for _, l := range links {
+		_, marked := fabric.ParseAlias(l.Attrs().Alias)
+		fabricOwn[l.Attrs().Index] = fabric.OwnedName(l.Attrs().Name, l.Type()) && marked
+	}
+	found, err := dump(func() ([]netlink.Addr, error) { return handle.AddrList(nil, netlink.FAMILY_V4) })
+	if err != nil {
+		return nil, fmt.Errorf("list addresses: %w", err)
+	}
+	var addresses []netip.Addr
+	for _, a := range found {
+		if address := toAddr(a.IP); !address.IsLoopback() && !fabricOwn[a.LinkIndex] {
+			addresses = append(addresses, address)
+		}
+	}
+	slices.SortFunc(addresses, netip.Addr.Compare)
+	return slices.Compact(addresses), nil
+}
+
 // open opens a namespace by the name that the fabric uses: empty for the node's.
 func (h *Host) open(name string) (netns.NsHandle, error) {
 	if name == "" {
-		duplicate, err := unix.FcntlInt(uintptr(h.node), unix.F_DUPFD_CLOEXEC, 0)
-		return netns.NsHandle(duplicate), err
+		return duplicate(h.node)
+	}
+	if ns, ok := h.unnamed[name]; ok {
+		return duplicate(ns)
 	}
 	return openNamespace(filepath.Join(h.directory, name))
+}
+
+func duplicate(ns netns.NsHandle) (netns.NsHandle, error) {
+	copied, err := unix.FcntlInt(uintptr(ns), unix.F_DUPFD_CLOEXEC, 0)
+	return netns.NsHandle(copied), err
 }
 
 // openNamespace fails with os.ErrNotExist for a file that names no namespace

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netlink/nl"
@@ -17,6 +18,7 @@ import (
 // Observe reads all that the fabric owns on the node, and the NICs that are
 // plugged in.
 func (h *Host) Observe() (fabric.State, []fabric.Attachment, error) {
+	h.releaseUnnamed()
 	var state fabric.State
 	attachments, err := h.observeNode(&state)
 	if err != nil {
@@ -70,19 +72,26 @@ func (h *Host) observeNode(state *fabric.State) ([]fabric.Attachment, error) {
 	}
 	owned := map[int]fabric.Link{}
 	var attachments []fabric.Attachment
-	podNames := h.namespaceNames(handle)
+	links = slices.DeleteFunc(links, func(l netlink.Link) bool {
+		_, marked := fabric.ParseAlias(l.Attrs().Alias)
+		return !marked || !fabric.OwnedName(l.Attrs().Name, l.Type())
+	})
+	pods, err := h.podNamespaces(handle, slices.DeleteFunc(slices.Clone(links), func(l netlink.Link) bool {
+		alias, _ := fabric.ParseAlias(l.Attrs().Alias)
+		return alias.PortUID == ""
+	}))
+	if err != nil {
+		return nil, err
+	}
 	for _, l := range links {
-		alias, marked := fabric.ParseAlias(l.Attrs().Alias)
-		if !marked || !fabric.OwnedName(l.Attrs().Name, l.Type()) {
-			continue
-		}
+		alias, _ := fabric.ParseAlias(l.Attrs().Alias)
 		link := convertLink(l, "")
 		link.Master, link.Bridge = names[l.Attrs().MasterIndex], flags[l.Attrs().Index]
 		owned[l.Attrs().Index] = link
 		state.Links = append(state.Links, link)
 		if alias.PortUID != "" {
 			attachments = append(attachments, fabric.Attachment{
-				Alias: alias, Link: link.Name, Index: l.Attrs().Index, Namespace: podNames[l.Attrs().NetNsID],
+				Alias: alias, Link: link.Name, Index: l.Attrs().Index, Namespace: pods[l.Attrs().NetNsID],
 			})
 		}
 	}

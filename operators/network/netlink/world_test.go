@@ -109,31 +109,36 @@ type nic struct {
 // plug does what the agent does for a pod on a node, there and on all others.
 func (w *world) plug(vni int32, node *testNode, address string, routes ...v1alpha1.CIDR) *nic {
 	w.t.Helper()
+	n := w.unplugged(vni, node, address, routes...)
+	must(w.t, node.host.Plug(n.NIC))
+	w.sync()
+	must(w.t, node.host.Configure(n.NIC, PodSide{
+		Address: netip.PrefixFrom(netip.MustParseAddr(address), 24), Gateway: netip.MustParseAddr("10.200.0.1"),
+		GatewayMAC: w.network(vni).Status.Gateway.MACAddress,
+		Routes:     []netip.Prefix{netip.MustParsePrefix("10.244.0.0/16")},
+	}))
+	return n
+}
+
+// unplugged makes a pod and its port.
+func (w *world) unplugged(vni int32, node *testNode, address string, routes ...v1alpha1.CIDR) *nic {
+	w.t.Helper()
 	network := w.network(vni)
-	ip := netip.MustParseAddr(address)
 	name := fmt.Sprintf("pod-%d-%s", vni, address)
 	port := v1alpha1.NetworkPort{
 		ObjectMeta: metav1.ObjectMeta{Namespace: network.Namespace, Name: name, UID: types.UID("uid-" + name)},
 		Spec:       v1alpha1.NetworkPortSpec{NetworkName: network.Name, PodName: name, Routes: routes},
 		Status: v1alpha1.NetworkPortStatus{
-			IPAddress: address, MACAddress: fabric.MAC(vni, ip).String(), PrefixLength: 24, MTU: fabricMTU,
+			IPAddress: address, MACAddress: fabric.MAC(vni, netip.MustParseAddr(address)).String(), PrefixLength: 24, MTU: fabricMTU,
 			Attachment: &v1alpha1.PortAttachment{NodeName: node.name, ContainerID: name},
 		},
 	}
 	w.ports = append(w.ports, port)
 	netnstest.New(w.t, node.host.directory, name)
-	n := &nic{node: node, path: node.host.path(name), NIC: NIC{
+	return &nic{node: node, path: node.host.path(name), NIC: NIC{
 		Namespace: node.host.path(name), Interface: "fabric0", MAC: port.Status.MACAddress, MTU: fabricMTU,
 		Alias: fabric.Alias{NetworkUID: string(network.UID), PortUID: string(port.UID), ContainerID: name, Interface: "fabric0"},
 	}}
-	must(w.t, node.host.Plug(n.NIC))
-	w.sync()
-	must(w.t, node.host.Configure(n.NIC, PodSide{
-		Address: netip.PrefixFrom(ip, 24), Gateway: netip.MustParseAddr("10.200.0.1"),
-		GatewayMAC: network.Status.Gateway.MACAddress,
-		Routes:     []netip.Prefix{netip.MustParsePrefix("10.244.0.0/16")},
-	}))
-	return n
 }
 
 // unplug does what the runtime does: CNI DEL, then the namespace goes.
@@ -175,12 +180,23 @@ func (w *world) changes(n *testNode) fabric.Changes {
 	w.t.Helper()
 	observed, attachments, err := n.host.Observe()
 	must(w.t, err)
+	return fabric.Plan(observed, w.wanted(n, observed, attachments))
+}
+
+func (w *world) desired(n *testNode) fabric.State {
+	w.t.Helper()
+	observed, attachments, err := n.host.Observe()
+	must(w.t, err)
+	return w.wanted(n, observed, attachments)
+}
+
+func (w *world) wanted(n *testNode, observed fabric.State, attachments []fabric.Attachment) fabric.State {
 	config := w.config
 	config.NodeName, config.VTEP = n.name, n.vtep
 	desired, _ := fabric.Desired(fabric.Input{
-		Config: config, Hosts: w.hosts, Networks: w.networks, Ports: w.ports, Attachments: attachments,
+		Config: config, Hosts: w.hosts, Networks: w.networks, Ports: w.ports, Attachments: attachments, Observed: observed,
 	})
-	return fabric.Plan(observed, desired)
+	return desired
 }
 
 func must(t *testing.T, err error) {

@@ -18,10 +18,10 @@ import (
 
 	"slipway.dev/api/v1alpha1"
 	"slipway.dev/kit/operator"
+	"slipway.dev/operators/network/agent"
 	"slipway.dev/operators/network/cni/socket"
 	"slipway.dev/operators/network/fabric"
 	"slipway.dev/operators/network/netlink"
-	"slipway.dev/operators/network/agent"
 )
 
 // settings are the agent's own flags.
