@@ -37,7 +37,10 @@ func values(recorded *state.State, tags map[string]string, emulated bool) map[st
 		"network-operator": merge(image("network-operator"), map[string]any{
 			"agent": image("network-agent"),
 			// Tenants reach the hub, which has the registry and DNS, and nothing else.
-			"egress": map[string]any{"allow": []string{hub + "/32"}},
+			"egress": map[string]any{
+				"allow":           []string{hub + "/32"},
+				"managementCIDRs": []string{plan.PodSubnet.String(), plan.ServiceSubnet.String()},
+			},
 		}),
 		"kvm-operator": merge(image("kvm-operator"), map[string]any{"guest": guest, "joinTimeout": joinTimeout}),
 		"dns-operator": merge(image("dns-operator"), map[string]any{

@@ -20,8 +20,17 @@ type Config struct {
 	// the node, EgressDeny what is taken out of them again. Management nodes
 	// are never among them.
 	EgressAllow, EgressDeny []netip.Prefix
-	// Management are the ranges of the management cluster's pods and Services.
+	// Management are the ranges of the management cluster's pods and Services,
+	// which are never among them either.
 	Management []netip.Prefix
+	// Connections limits what each tenant has through the node.
+	Connections ConnectionLimit
+}
+
+// ConnectionLimit is a tenant's share of the table of connections: how many it
+// may have at a time, and how many it may open in a second. Zero is no limit.
+type ConnectionLimit struct {
+	Max, PerSecond uint32
 }
 
 // Input is everything that decides what a node must have.
@@ -72,7 +81,7 @@ func Desired(in Input) (state State, programmed []v1alpha1.ProgrammedNetwork) {
 	networks := carried(in)
 	for _, n := range networks {
 		addLinks(&state, in.Config, n)
-		addGateway(&state, n)
+		addGateway(&state, in.Connections, n)
 		for _, p := range n.ports {
 			addPort(&state, n, p)
 		}
@@ -83,7 +92,7 @@ func Desired(in Input) (state State, programmed []v1alpha1.ProgrammedNetwork) {
 	}
 	keepNICs(&state, in.Observed, withoutIdentity(in, networks))
 	if len(networks) > 0 {
-		state.Tables = append(state.Tables, nodeTable(in, networks))
+		state.Tables = append(state.Tables, nodeTable(in, networks), limitTable(in.Connections))
 	}
 	return state, programmed
 }

@@ -17,8 +17,10 @@ import (
 
 var update = flag.Bool("update", os.Getenv("UPDATE") == "true", "write the golden files anew")
 
-func host(name, vtep string, mtu int32) v1alpha1.HostNetwork {
-	return v1alpha1.HostNetwork{ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: v1alpha1.HostNetworkSpec{VTEP: vtep, MTU: mtu}}
+func host(name, vtep string, mtu int32, addresses ...string) v1alpha1.HostNetwork {
+	return v1alpha1.HostNetwork{
+		ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: v1alpha1.HostNetworkSpec{VTEP: vtep, MTU: mtu, Addresses: addresses},
+	}
 }
 
 func tenant(name string, vni int32) v1alpha1.TenantNetwork {
@@ -66,8 +68,10 @@ func example() Input {
 			NodeName: "a", VTEP: netip.MustParseAddr("192.0.2.1"), Port: 4790, Uplink: netip.MustParsePrefix("100.64.0.0/10"),
 			EgressAllow: []netip.Prefix{netip.MustParsePrefix("172.30.0.1/32")},
 			EgressDeny:  []netip.Prefix{netip.MustParsePrefix("172.31.0.0/16")},
+			Management:  []netip.Prefix{netip.MustParsePrefix("172.29.0.0/16")},
+			Connections: ConnectionLimit{Max: 4096, PerSecond: 200},
 		},
-		Hosts:    []v1alpha1.HostNetwork{host("a", "192.0.2.1", 1500), host("b", "192.0.2.2", 1500)},
+		Hosts:    []v1alpha1.HostNetwork{host("a", "192.0.2.1", 1500, "192.0.2.1"), host("b", "192.0.2.2", 1500, "192.0.2.2", "198.51.100.2")},
 		Networks: []v1alpha1.TenantNetwork{red, blue},
 		Ports: []v1alpha1.NetworkPort{
 			server, worker, far, nic(red, "worker-3", "10.200.0.18", ""), nic(blue, "worker-1", "10.200.0.16", "b"),

@@ -31,13 +31,16 @@ const (
 	PodInterface = "eth0"
 )
 
-const portNamePrefix = "swp"
+const (
+	portNamePrefix = "swp"
+	uplinkPrefix   = "swu"
+)
 
 // Names of what a network has on a node; all fit the kernel's 15 characters.
 func bridgeName(vni int32) string  { return fmt.Sprintf("swb%06x", vni) }
 func vxlanName(vni int32) string   { return fmt.Sprintf("swx%06x", vni) }
 func gatewayName(vni int32) string { return fmt.Sprintf("swg%06x", vni) }
-func uplinkName(vni int32) string  { return fmt.Sprintf("swu%06x", vni) }
+func uplinkName(vni int32) string  { return fmt.Sprintf("%s%06x", uplinkPrefix, vni) }
 
 // GatewayNamespace is the network namespace of a network's gateway.
 func GatewayNamespace(vni int32) string { return fmt.Sprintf("%s%06x", namespacePrefix, vni) }

@@ -35,7 +35,7 @@ func addLinks(s *State, config Config, n network) {
 
 // addGateway adds the gateway's namespace, which is the same on every node but
 // for its way out.
-func addGateway(s *State, n network) {
+func addGateway(s *State, limit ConnectionLimit, n network) {
 	ns, link, uplink := GatewayNamespace(n.vni), gatewayName(n.vni), uplinkName(n.vni)
 	s.Namespaces = append(s.Namespaces, Namespace{Name: ns, Alias: n.alias})
 	s.Links = append(s.Links,
@@ -63,7 +63,7 @@ func addGateway(s *State, n network) {
 		Route{Namespace: ns, Destination: n.services},
 	)
 	s.Sysctls = append(s.Sysctls, gatewaySysctls(ns, uplink)...)
-	s.Tables = append(s.Tables, gatewayTable(n))
+	s.Tables = append(s.Tables, gatewayTable(limit, n))
 }
 
 func gatewaySysctls(ns, uplink string) []Sysctl {

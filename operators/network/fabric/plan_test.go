@@ -9,8 +9,10 @@ import (
 )
 
 // observed is a node that is as it should be.
-func observed() State {
-	state, _ := Desired(example())
+func observed() State { return observedOf(example()) }
+
+func observedOf(in Input) State {
+	state, _ := Desired(in)
 	for i, t := range state.Tables {
 		state.Tables[i] = Table{Namespace: t.Namespace, Family: t.Family, Name: t.Name, Digest: t.digest()}
 	}

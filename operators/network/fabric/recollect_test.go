@@ -11,10 +11,14 @@ import (
 )
 
 // forgetful is the example on a node that is as it should be; its objects may
-// be changed at will.
+// be changed at will. Its nodes have no addresses but the ends of their tunnels,
+// for the others are known from HostNetworks only.
 func forgetful() Input {
 	in := example()
-	in.Observed = observed()
+	for i := range in.Hosts {
+		in.Hosts[i].Spec.Addresses = nil
+	}
+	in.Observed = observedOf(in)
 	return in
 }
 

@@ -27,10 +27,12 @@ const (
 	FamilyNetdev = "netdev"
 )
 
-// TableName is the name of the fabric's own table, and PortTablePrefix begins
-// those that guard one NIC each. No other table is ever touched.
+// TableName is the name of the fabric's own table, LimitTableName of the one on
+// the node that counts, and PortTablePrefix begins those that guard one NIC each.
+// No other table is ever touched.
 const (
 	TableName       = "slipway"
+	LimitTableName  = "slipway-limits"
 	PortTablePrefix = "slipway-"
 )
 
@@ -45,7 +47,8 @@ type Chain struct {
 }
 
 // Rule decides about packets for which all its fields match; an empty field
-// matches everything. Of a list, one entry must match.
+// matches everything. Of a list, one entry must match. An interface that ends
+// with * stands for all whose names begin so.
 type Rule struct {
 	In, Out          []string
 	EtherType        uint16
@@ -53,14 +56,41 @@ type Rule struct {
 	ARPSenderMAC     string
 	ARPSender        netip.Addr
 	Source           netip.Prefix
+	SourceNot        netip.Addr
 	SourceIn         []netip.Addr
 	Destination      netip.Prefix
+	DestinationIn    []netip.Addr
 	LocalDestination bool // one of the host's own addresses
+	NoReversePath    bool // answers to the source would not leave where it came in
 	Established      bool // belongs or relates to a known connection
+	Invalid          bool // is tracked and belongs to no connection
+	Opening          bool // would make an entry in the table of connections
 	Protocol         uint8
 	SourcePort       uint16
 	DestinationPort  uint16
+	Over             Limit
+	Counted          bool
 	Verdict          Verdict
+}
+
+// Limit matches what is beyond it.
+type Limit struct {
+	// PerSecond is how many packets may match in a second, Connections how many
+	// connections there may be that have. Zero is no limit.
+	PerSecond, Connections uint32
+	// PerInterface counts for each incoming interface apart.
+	PerInterface bool
+}
+
+func (l Limit) String() string {
+	text := fmt.Sprintf("limit rate over %d/second", l.PerSecond)
+	if l.Connections > 0 {
+		text = fmt.Sprintf("ct count over %d", l.Connections)
+	}
+	if l.PerInterface {
+		return "{ iifname " + text + " }"
+	}
+	return text
 }
 
 // Verdict is what happens to a packet.
@@ -99,13 +129,20 @@ func (r Rule) String() string {
 	field(r.ARPSenderMAC != "", "arp saddr ether %s", r.ARPSenderMAC)
 	field(r.ARPSender.IsValid(), "arp saddr ip %s", r.ARPSender)
 	field(r.Source.IsValid(), "ip saddr %s", r.Source)
+	field(r.SourceNot.IsValid(), "ip saddr != %s", r.SourceNot)
 	field(len(r.SourceIn) > 0, "ip saddr %v", r.SourceIn)
 	field(r.Destination.IsValid(), "ip daddr %s", r.Destination)
+	field(len(r.DestinationIn) > 0, "ip daddr %v", r.DestinationIn)
 	field(r.LocalDestination, "fib daddr type local")
+	field(r.NoReversePath, "fib saddr . iif oif missing")
 	field(r.Established, "ct state established,related")
+	field(r.Invalid, "ct state invalid")
+	field(r.Opening, "ct status ! confirmed")
 	field(r.Protocol != 0, "meta l4proto %d", r.Protocol)
 	field(r.SourcePort != 0, "th sport %d", r.SourcePort)
 	field(r.DestinationPort != 0, "th dport %d", r.DestinationPort)
+	field(r.Over != Limit{}, "%s", r.Over)
+	field(r.Counted, "counter")
 	return b.String() + string(r.Verdict)
 }
 

@@ -15,17 +15,28 @@ func nodeTable(in Input, networks []network) Table {
 		uplinks = append(uplinks, uplinkName(n.vni))
 		gateways = append(gateways, n.tenantUp)
 	}
-	egress := egressRules(in, tunnelEnds(in, networks), uplinks)
+	others := tunnelEnds(in, networks)
+	denied, allowed := deniedRules(in, others, uplinks), allowedRules(in, uplinks)
+	var received, sent []Rule
+	if len(others) > 0 {
+		tunnel := Rule{Protocol: protocolUDP, DestinationPort: in.Port, Verdict: NoTrack}
+		received, sent = []Rule{tunnel}, []Rule{tunnel}
+		received[0].SourceIn, sent[0].DestinationIn = others, others
+	}
 	return Table{Family: FamilyIPv4, Name: TableName, Chains: []Chain{
 		// The host may pass bridged frames through its own firewall. Tenants
 		// with the same addresses would share its connections and fragments,
-		// so this comes before both (-400 and -200).
-		{Name: "untracked", Type: "filter", Hook: "prerouting", Priority: -450, Rules: []Rule{
+		// so this comes before both (-400 and -200). Tunnel packets have a source
+		// port for each connection inside them, of which a tenant has any number.
+		{Name: "untracked", Type: "filter", Hook: "prerouting", Priority: -450, Rules: slices.Concat([]Rule{
 			{In: bridges, Verdict: NoTrack},
-		}},
+		}, received)},
+		{Name: "untrackedOutput", Type: "filter", Hook: "output", Priority: -450, Rules: sent},
 		// Before any translation: a service address must not become an allowed one.
-		{Name: "egress", Type: "filter", Hook: "prerouting", Priority: -350, Rules: egress},
-		{Name: "input", Type: "filter", Hook: "input", Priority: 0, Rules: inputRules(in, tunnelEnds(in, networks), bridges, uplinks)},
+		{Name: "egress", Type: "filter", Hook: "prerouting", Priority: -350, Rules: slices.Concat([]Rule{
+			{In: uplinks, NoReversePath: true, Verdict: Drop}, // not the gateway's own address
+		}, denied, allowed)},
+		{Name: "input", Type: "filter", Hook: "input", Priority: 0, Rules: inputRules(in, others, bridges, uplinks)},
 		{Name: "forward", Type: "filter", Hook: "forward", Priority: 0, Rules: slices.Concat([]Rule{
 			{In: bridges, Out: bridges, Verdict: Accept}, // bridged, not routed
 			{In: bridges, Verdict: Drop},
@@ -33,26 +44,86 @@ func nodeTable(in Input, networks []network) Table {
 			{In: uplinks, Out: uplinks, Verdict: Drop},
 			{Out: uplinks, Established: true, Verdict: Accept},
 			{Out: uplinks, Verdict: Drop},
-		}, egress)},
+			{In: uplinks, Invalid: true, Verdict: Drop}, // nothing would translate its source
+		}, denied, allowed)},
 		{Name: "masquerade", Type: "nat", Hook: "postrouting", Priority: 100, Rules: []Rule{
 			{SourceIn: gateways, Verdict: Masquerade},
 		}},
 	}}
 }
 
-// egressRules decide where tenants may connect to: denied ranges first.
-func egressRules(in Input, others []netip.Addr, uplinks []string) []Rule {
+// neverAllowed are the ranges that no tenant reaches through a node, whatever it
+// is allowed: "this network", loopback, link-local with the metadata services of
+// clouds, multicast, and what is reserved, with broadcast.
+var neverAllowed = []netip.Prefix{
+	netip.MustParsePrefix("0.0.0.0/8"),
+	netip.MustParsePrefix("127.0.0.0/8"),
+	netip.MustParsePrefix("169.254.0.0/16"),
+	netip.MustParsePrefix("224.0.0.0/4"),
+	netip.MustParsePrefix("240.0.0.0/4"),
+}
+
+// deniedRules decide where tenants may not connect to. The node's own addresses
+// are asked for at each packet, so that new ones count at once; those of the
+// other nodes come from their HostNetworks.
+func deniedRules(in Input, others []netip.Addr, uplinks []string) []Rule {
 	rules := []Rule{{In: uplinks, LocalDestination: true, Verdict: Drop}}
-	for _, h := range others {
-		rules = append(rules, Rule{In: uplinks, Destination: netip.PrefixFrom(h, h.BitLen()), Verdict: Drop})
+	if nodes := nodeAddresses(in, others); len(nodes) > 0 {
+		rules = append(rules, Rule{In: uplinks, DestinationIn: nodes, Verdict: Drop})
 	}
-	for _, denied := range in.EgressDeny {
+	for _, denied := range slices.Concat(neverAllowed, []netip.Prefix{in.Uplink}, in.Management, in.EgressDeny) {
 		rules = append(rules, Rule{In: uplinks, Destination: denied, Verdict: Drop})
 	}
+	return rules
+}
+
+func allowedRules(in Input, uplinks []string) []Rule {
+	var rules []Rule
 	for _, allowed := range in.EgressAllow {
 		rules = append(rules, Rule{In: uplinks, Destination: allowed, Verdict: Accept})
 	}
 	return append(rules, Rule{In: uplinks, Verdict: Drop})
+}
+
+// nodeAddresses are all that are known of management nodes.
+func nodeAddresses(in Input, others []netip.Addr) []netip.Addr {
+	addresses := slices.Clone(others)
+	for _, h := range in.Hosts {
+		for _, text := range h.Spec.Addresses {
+			if address, err := netip.ParseAddr(text); err == nil && address.Is4() {
+				addresses = append(addresses, address)
+			}
+		}
+	}
+	slices.SortFunc(addresses, netip.Addr.Compare)
+	return slices.Compact(addresses)
+}
+
+// limitTable keeps one tenant from filling the node's table of connections,
+// which is everybody's. It knows no network by name: to be replaced when one
+// comes or goes would let all of them begin anew.
+func limitTable(limit ConnectionLimit) Table {
+	every := []string{uplinkPrefix + "*"}
+	return Table{Family: FamilyIPv4, Name: LimitTableName, Chains: []Chain{
+		// After the verdicts on egress: what they drop makes no entry.
+		{Name: "forward", Type: "filter", Hook: "forward", Priority: 1, Rules: limitRules(limit, Rule{In: every}, true)},
+	}}
+}
+
+// limitRules drop, and count, what would open a connection beyond the limit.
+func limitRules(limit ConnectionLimit, rule Rule, perInterface bool) []Rule {
+	rule.Opening, rule.Counted, rule.Verdict = true, true, Drop
+	var rules []Rule
+	// The rate first: to count connections is the greater work.
+	for _, over := range []Limit{{PerSecond: limit.PerSecond}, {Connections: limit.Max}} {
+		if over == (Limit{}) {
+			continue
+		}
+		over.PerInterface = perInterface
+		rule.Over = over
+		rules = append(rules, rule)
+	}
+	return rules
 }
 
 func inputRules(in Input, others []netip.Addr, bridges, uplinks []string) []Rule {
@@ -68,83 +139,37 @@ func inputRules(in Input, others []netip.Addr, bridges, uplinks []string) []Rule
 }
 
 // gatewayTable lets workers reach each other's pods and the way out, and lets
-// nobody in.
-func gatewayTable(n network) Table {
+// nobody in. Only connections that leave are tracked, and only the gateway's
+// own address leaves.
+func gatewayTable(limit ConnectionLimit, n network) Table {
 	inside, outside := []string{GatewayFabric}, []string{GatewayUplink}
+	leaving := Rule{In: inside, Out: outside}
+	leave := leaving
+	leave.Verdict = Accept
 	return Table{Namespace: GatewayNamespace(n.vni), Family: FamilyIPv4, Name: TableName, Chains: []Chain{
+		{Name: "untracked", Type: "filter", Hook: "prerouting", Priority: -450, Rules: []Rule{
+			{In: inside, Destination: n.gateway.Masked(), Verdict: NoTrack},
+			{In: inside, Destination: n.pods, Verdict: NoTrack},
+		}},
 		{Name: "input", Type: "filter", Hook: "input", Rules: []Rule{
 			{In: inside, Protocol: protocolICMP, Destination: netip.PrefixFrom(n.gateway.Addr(), 32), Verdict: Accept},
 			{Verdict: Drop},
 		}},
-		{Name: "forward", Type: "filter", Hook: "forward", Rules: []Rule{
+		{Name: "forward", Type: "filter", Hook: "forward", Rules: slices.Concat([]Rule{
 			{In: inside, Out: inside, Verdict: Accept},
-			{In: inside, Out: outside, Verdict: Accept},
+			// Of no connection, so nothing would translate its source.
+			{Invalid: true, Verdict: Drop},
+		}, limitRules(limit, leaving, false), []Rule{
+			leave,
 			{In: outside, Out: inside, Established: true, Verdict: Accept},
 			{Verdict: Drop},
-		}},
+		})},
 		{Name: "masquerade", Type: "nat", Hook: "postrouting", Priority: 100, Rules: []Rule{
 			{Out: outside, Verdict: Masquerade},
 		}},
-	}}
-}
-
-// portTable guards one NIC where it meets the bridge: it speaks for its own
-// hardware address, its own address and the ranges behind it, and nothing else
-// passes: no other protocol, no DHCP server, no router advertisement.
-func portTable(a Attachment, p port) Table {
-	ip := func(source netip.Prefix) Rule {
-		return Rule{EtherType: etherTypeIPv4, EtherSource: p.mac, Source: source, Verdict: Accept}
-	}
-	rules := []Rule{
-		{EtherType: etherTypeARP, EtherSource: p.mac, ARPSenderMAC: p.mac, ARPSender: p.ip, Verdict: Accept},
-		// The probe with which a guest finds out whether its address is free.
-		{EtherType: etherTypeARP, EtherSource: p.mac, ARPSenderMAC: p.mac, ARPSender: netip.IPv4Unspecified(), Verdict: Accept},
-		{EtherType: etherTypeIPv4, Protocol: protocolUDP, SourcePort: 67, Verdict: Drop},
-		ip(netip.PrefixFrom(p.ip, p.ip.BitLen())),
-	}
-	for _, route := range p.routes {
-		rules = append(rules, ip(route))
-	}
-	rules = append(rules, Rule{Verdict: Drop})
-	return Table{Family: FamilyNetdev, Name: PortTablePrefix + a.Link, Guards: a.Link, Chains: []Chain{
-		{Name: "guard", Type: "filter", Hook: "ingress", Device: a.Link, Rules: rules},
-	}}
-}
-
-// podTable, in the pod's own namespace, keeps the tenant's network and the
-// management network apart, although the pod is on both.
-func podTable(a Attachment, p port) Table {
-	management := []string{PodInterface}
-	t := Table{Namespace: a.Namespace, Family: FamilyInet, Name: TableName, Guards: a.Link, Chains: []Chain{
-		{Name: "forward", Type: "filter", Hook: "forward", Rules: []Rule{
-			{In: management, Verdict: Drop},
-			{Out: management, Verdict: Drop},
+		// After the translation.
+		{Name: "leave", Type: "filter", Hook: "postrouting", Priority: 300, Rules: []Rule{
+			{Out: outside, SourceNot: n.tenantUp, Verdict: Drop},
 		}},
 	}}
-	if !p.isPod {
-		// A guest's frames pass through the pod; its addresses are not for them.
-		t.Chains = append(t.Chains, Chain{Name: "input", Type: "filter", Hook: "input", Rules: []Rule{
-			{In: []string{"lo", PodInterface}, Verdict: Accept},
-			{Verdict: Drop},
-		}})
-		return t
-	}
-	rules := []Rule{
-		{Out: []string{"lo", a.Interface}, Verdict: Accept},
-		{Established: true, Verdict: Accept},
-		{Protocol: protocolICMPv6, Verdict: Accept}, // neighbour discovery
-	}
-	for _, e := range p.egress {
-		to, err := netip.ParsePrefix(string(e.CIDR))
-		if err != nil {
-			continue
-		}
-		protocol := uint8(protocolTCP)
-		if e.Protocol == "UDP" {
-			protocol = protocolUDP
-		}
-		rules = append(rules, Rule{Destination: to, Protocol: protocol, DestinationPort: uint16(e.Port), Verdict: Accept})
-	}
-	t.Chains = append(t.Chains, Chain{Name: "output", Type: "filter", Hook: "output", Rules: append(rules, Rule{Verdict: Drop})})
-	return t
 }

@@ -34,11 +34,10 @@ func (c *compiler) compile(r fabric.Rule) ([]expr.Any, error) {
 	c.link(r)
 	c.network(r)
 	c.transport(r)
-	if r.Established {
-		mask := binaryutil.NativeEndian.PutUint32(expr.CtStateBitESTABLISHED | expr.CtStateBitRELATED)
-		c.add(&expr.Ct{Register: 1, Key: expr.CtKeySTATE},
-			&expr.Bitwise{SourceRegister: 1, DestRegister: 1, Len: 4, Mask: mask, Xor: make([]byte, 4)},
-			&expr.Cmp{Op: expr.CmpOpNeq, Register: 1, Data: make([]byte, 4)})
+	c.connection(r)
+	c.over(r.Over)
+	if r.Counted {
+		c.add(&expr.Counter{})
 	}
 	c.verdict(r.Verdict)
 	return c.out, c.err
@@ -55,6 +54,10 @@ func (c *compiler) interfaces(key expr.MetaKey, names []string) {
 	switch len(names) {
 	case 0:
 	case 1:
+		if prefix, cut := strings.CutSuffix(names[0], "*"); cut {
+			c.equal(load, []byte(prefix))
+			return
+		}
 		c.equal(load, interfaceName(names[0]))
 	default:
 		set := c.interfaceSet(names)
@@ -132,13 +135,23 @@ func (c *compiler) mac(text string, load expr.Any) {
 }
 
 func (c *compiler) network(r fabric.Rule) {
-	if c.family == fabric.FamilyInet && (r.Source.IsValid() || len(r.SourceIn) > 0 || r.Destination.IsValid()) {
+	addressed := r.Source.IsValid() || r.SourceNot.IsValid() || len(r.SourceIn) > 0 || r.Destination.IsValid() || len(r.DestinationIn) > 0
+	if c.family == fabric.FamilyInet && addressed {
 		c.equal(&expr.Meta{Key: expr.MetaKeyNFPROTO, Register: 1}, []byte{unix.NFPROTO_IPV4})
 	}
 	c.prefix(r.Source, 12)
 	c.prefix(r.Destination, 16)
+	if r.SourceNot.IsValid() {
+		c.add(payload(expr.PayloadBaseNetworkHeader, 12, 4), &expr.Cmp{Op: expr.CmpOpNeq, Register: 1, Data: r.SourceNot.AsSlice()})
+	}
 	if len(r.SourceIn) > 0 {
 		c.addresses(payload(expr.PayloadBaseNetworkHeader, 12, 4), r.SourceIn)
+	}
+	if len(r.DestinationIn) > 0 {
+		c.addresses(payload(expr.PayloadBaseNetworkHeader, 16, 4), r.DestinationIn)
+	}
+	if r.NoReversePath {
+		c.equal(&expr.Fib{Register: 1, FlagSADDR: true, FlagIIF: true, ResultOIF: true, FlagPRESENT: true}, make([]byte, 4))
 	}
 	if r.LocalDestination {
 		c.equal(&expr.Fib{Register: 1, FlagDADDR: true, ResultADDRTYPE: true},
@@ -171,6 +184,62 @@ func (c *compiler) transport(r fabric.Rule) {
 	if r.DestinationPort != 0 {
 		c.equal(payload(expr.PayloadBaseTransportHeader, 2, 2), binary.BigEndian.AppendUint16(nil, r.DestinationPort))
 	}
+}
+
+// connection compares what is known of the packet's connection.
+func (c *compiler) connection(r fabric.Rule) {
+	bits := func(key expr.CtKey, mask uint32, op expr.CmpOp) {
+		c.add(&expr.Ct{Register: 1, Key: key},
+			&expr.Bitwise{SourceRegister: 1, DestRegister: 1, Len: 4, Mask: binaryutil.NativeEndian.PutUint32(mask), Xor: make([]byte, 4)},
+			&expr.Cmp{Op: op, Register: 1, Data: make([]byte, 4)})
+	}
+	if r.Established {
+		bits(expr.CtKeySTATE, expr.CtStateBitESTABLISHED|expr.CtStateBitRELATED, expr.CmpOpNeq)
+	}
+	if r.Invalid {
+		bits(expr.CtKeySTATE, expr.CtStateBitINVALID, expr.CmpOpNeq)
+	}
+	if r.Opening {
+		bits(expr.CtKeySTATUS, statusConfirmed, expr.CmpOpEq)
+	}
+}
+
+// statusConfirmed is IPS_CONFIRMED of linux/netfilter/nf_conntrack_common.h: the
+// connection has its entry in the table.
+const statusConfirmed = 1 << 3
+
+func (c *compiler) over(limit fabric.Limit) {
+	var stateful expr.Any
+	switch {
+	case limit.Connections > 0:
+		stateful = &expr.Connlimit{Count: limit.Connections, Flags: expr.NFT_CONNLIMIT_F_INV}
+	case limit.PerSecond > 0:
+		stateful = &expr.Limit{
+			Type: expr.LimitTypePkts, Rate: uint64(limit.PerSecond), Unit: expr.LimitTimeSecond, Burst: limit.PerSecond, Over: true,
+		}
+	default:
+		return
+	}
+	if !limit.PerInterface {
+		c.add(stateful)
+		return
+	}
+	set := c.counterSet(stateful)
+	c.add(&expr.Meta{Key: expr.MetaKeyIIFNAME, Register: 1}, &expr.Dynset{
+		SrcRegKey: 1, SetName: set.Name, SetID: set.ID, Operation: uint32(unix.NFT_DYNSET_OP_ADD), Exprs: []expr.Any{stateful},
+	})
+}
+
+// counterSet holds a counter for each interface from which a packet has come.
+func (c *compiler) counterSet(stateful expr.Any) *nftables.Set {
+	set := &nftables.Set{
+		Table: c.table, Name: strings.ToLower(strings.TrimPrefix(fmt.Sprintf("%T", stateful), "*expr.")) + "s",
+		KeyType: nftables.TypeIFName, KeyByteOrder: binaryutil.NativeEndian, Dynamic: true, Size: fabric.MaxVNI,
+	}
+	if err := c.conn.AddSet(set, nil); err != nil {
+		c.err = err
+	}
+	return set
 }
 
 func (c *compiler) verdict(v fabric.Verdict) {

@@ -1,13 +1,13 @@
 package netlink
 
 import (
-	"net/netip"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
+	"slipway.dev/operators/network/fabric"
 	"slipway.dev/operators/network/netnstest"
 )
 
@@ -53,10 +53,22 @@ func TestTenantsWithTheSameAddresses(t *testing.T) {
 // Whoever looks for a fault with nft must see what there is.
 func TestRulesAreReadable(t *testing.T) {
 	w, _ := twoTenants(t)
-	rules := netnstest.Run(t, w.nodes[0].host.path(""), "nft list table ip slipway")
-	for _, want := range []string{`"swb0fffff"`, "iifname @interfaces1 notrack", "ip saddr { 100.64.0.170, 100.127.255.254 } masquerade"} {
-		if !strings.Contains(rules, want) {
-			t.Errorf("no %q in\n%s", want, rules)
+	w.config.Connections = fabric.ConnectionLimit{Max: 60, PerSecond: 20}
+	w.sync()
+	for table, wants := range map[string][]string{
+		"slipway": {
+			`"swb0fffff"`, "iifname @interfaces1 notrack", "ip saddr { 100.64.0.170, 100.127.255.254 } masquerade",
+			"fib saddr . iif oif missing drop", "ct state invalid drop",
+		},
+		"slipway-limits": {
+			`iifname "swu*"`, "@limits { iifname limit rate over 20/second burst 20 packets } counter", "@connlimits { iifname ct count over 60 } counter",
+		},
+	} {
+		rules := netnstest.Run(t, w.nodes[0].host.path(""), "nft list table ip "+table)
+		for _, want := range wants {
+			if !strings.Contains(rules, want) {
+				t.Errorf("no %q in\n%s", want, rules)
+			}
 		}
 	}
 }
@@ -83,45 +95,6 @@ func TestAddressesOfOthersAreRefused(t *testing.T) {
 	netnstest.Reaches(t, a.path, "10.200.0.17", "red 10.200.0.17 heard 10.200.0.16")
 	netnstest.Run(t, a.path, "ip link set fabric0 address 02:00:00:00:00:99")
 	netnstest.Blocked(t, a.path, "10.200.0.17")
-}
-
-func TestEgress(t *testing.T) {
-	w := newWorld(t, 2)
-	w.config.EgressAllow = []netip.Prefix{netip.MustParsePrefix("10.99.0.0/24")}
-	w.config.EgressDeny = []netip.Prefix{netip.MustParsePrefix("10.99.0.60/32")}
-	// The outside machine has addresses on the nodes' own range.
-	node := w.nodes[0].host.path("")
-	outside := netnstest.New(t, netnstest.Directory(t), "outside")
-	netnstest.Connect(t, node, "out0", outside, "eth0", netip.MustParsePrefix("10.99.0.50/24"))
-	netnstest.Run(t, outside, "ip address add 10.99.0.60/24 dev eth0")
-	for _, address := range []string{"10.99.0.50", "10.99.0.60"} {
-		netnstest.Run(t, node, "ip route add "+address+"/32 dev out0")
-		netnstest.Serve(t, outside, address, "outside")
-	}
-	for _, n := range w.nodes {
-		netnstest.Serve(t, n.host.path(""), n.vtep.String(), n.name)
-	}
-	w.addNetwork(red)
-	w.addNetwork(blue)
-	var pods []*nic
-	for _, vni := range []int32{red, blue} {
-		pod := w.plug(vni, w.nodes[0], "10.200.0.16")
-		// A guest has its default route through the gateway.
-		netnstest.Run(t, pod.path, "ip route add default via 10.200.0.1")
-		pods = append(pods, pod)
-	}
-	for _, pod := range pods {
-		netnstest.Reaches(t, pod.path, "10.99.0.50", "outside heard 10.99.0.1")
-		for _, forbidden := range []string{"10.99.0.60", "10.99.0.1", "10.99.0.2", "100.64.0.169", "192.0.2.1"} {
-			netnstest.Blocked(t, pod.path, forbidden)
-		}
-	}
-	// Neither does the node, nor anybody through it, reach into a tenant.
-	netnstest.Serve(t, pods[0].path, "10.200.0.16", "pod")
-	netnstest.Run(t, outside, "ip route add 10.200.0.0/24 via 10.99.0.1")
-	netnstest.Run(t, node, "ip route add 10.200.0.0/24 via 100.64.0.170")
-	netnstest.Blocked(t, outside, "10.200.0.16")
-	netnstest.Blocked(t, node, "10.200.0.16")
 }
 
 // A frame to the bridge's own address must not be a way into the node.

@@ -70,7 +70,7 @@ func ownedTable(family, name string) bool {
 		port, ok := strings.CutPrefix(name, fabric.PortTablePrefix)
 		return ok && fabric.OwnedName(port, fabric.KindVeth)
 	}
-	return name == fabric.TableName
+	return name == fabric.TableName || family == fabric.FamilyIPv4 && name == fabric.LimitTableName
 }
 
 func digest(conn *nftables.Conn, t *nftables.Table) (string, error) {

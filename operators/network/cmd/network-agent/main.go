@@ -6,6 +6,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"math"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -32,6 +33,9 @@ type settings struct {
 	cniDirectory  string
 	vxlanPort     uint
 	allow, denied prefixes
+	management    prefixes
+	connections   uint
+	perSecond     uint
 }
 
 func main() {
@@ -91,6 +95,9 @@ func (s *settings) bind(flags *flag.FlagSet) {
 	flags.TextVar(&s.config.Uplink, "uplink-cidr", netip.MustParsePrefix("100.64.0.0/10"), "range of the links between gateways and the node, at least a /10; seen nowhere else")
 	flags.Var(&s.allow, "egress-allow", "comma-separated ranges that tenants may connect to through the node")
 	flags.Var(&s.denied, "egress-deny", "comma-separated ranges taken out of egress-allow again; management nodes always are")
+	flags.Var(&s.management, "management-cidrs", "comma-separated ranges of the management cluster's pods and Services, which no tenant may connect to; needed with egress-allow")
+	flags.UintVar(&s.connections, "tenant-connections", 4096, "how many connections each tenant may have through this node at a time")
+	flags.UintVar(&s.perSecond, "tenant-connections-per-second", 200, "how many connections each tenant may open through this node in a second")
 	flags.StringVar(&s.socket, "socket", socket.Path, "where the CNI plugin finds the agent")
 	flags.StringVar(&s.namespaces, "namespace-directory", netlink.NamespaceDirectory, "where network namespaces have their names")
 	flags.StringVar(&s.cniDirectory, "cni-directory", "/opt/cni/bin", "where the CNI plugin is installed; empty leaves that to others")
@@ -98,6 +105,8 @@ func (s *settings) bind(flags *flag.FlagSet) {
 
 func (s *settings) validate() error {
 	s.config.EgressAllow, s.config.EgressDeny, s.config.Port = s.allow, s.denied, uint16(s.vxlanPort)
+	s.config.Management = s.management
+	s.config.Connections = fabric.ConnectionLimit{Max: uint32(s.connections), PerSecond: uint32(s.perSecond)}
 	switch {
 	case s.config.NodeName == "":
 		return errors.New("--node-name or NODE_NAME is missing")
@@ -107,6 +116,12 @@ func (s *settings) validate() error {
 		return fmt.Errorf("--vxlan-port %d is not between 1 and 65535", s.vxlanPort)
 	case !s.config.Uplink.Addr().Is4() || s.config.Uplink.Bits() > fabric.UplinkBits:
 		return fmt.Errorf("--uplink-cidr %s is not an IPv4 range of at least a /%d", s.config.Uplink, fabric.UplinkBits)
+	case len(s.allow) > 0 && len(s.management) == 0:
+		return errors.New("--egress-allow needs --management-cidrs: list the ranges of the management cluster's pods and Services, so that tenants are kept out of them")
+	case s.connections == 0 || s.connections > math.MaxUint32:
+		return fmt.Errorf("--tenant-connections %d is not between 1 and %d", s.connections, uint32(math.MaxUint32))
+	case s.perSecond == 0 || s.perSecond > math.MaxUint32:
+		return fmt.Errorf("--tenant-connections-per-second %d is not between 1 and %d", s.perSecond, uint32(math.MaxUint32))
 	}
 	return nil
 }
