@@ -2,31 +2,34 @@
 package networkport
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"net/netip"
+	"slices"
+	"time"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/client-go/util/workqueue"
+	"k8s.io/apimachinery/pkg/api/equality"
 	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
-	slipwayac "slipway.dev/api/applyconfiguration/api/v1alpha1"
 	"slipway.dev/api/v1alpha1"
 	"slipway.dev/kit/apply"
-	"slipway.dev/kit/conditions"
-	"slipway.dev/operators/network/fabric"
+	"slipway.dev/operators/network/hosted"
 )
 
 const fieldOwner client.FieldOwner = "network-operator"
 
-// Reconciler allocates the addresses of all ports, one port at a time.
+// Reconciler allocates the addresses of a network's ports. A request names the
+// network, so that its ports wait for each other and for no others.
 type Reconciler struct {
+	// Client reads from caches.
 	Client client.Client
 	// Live reads from the API server: an address that a cache does not know of
 	// yet must not be given out twice.
@@ -37,101 +40,78 @@ type Reconciler struct {
 func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("networkport").
-		For(&v1alpha1.NetworkPort{}).
-		// A port that goes frees an address that another may wait for.
-		Watches(&v1alpha1.NetworkPort{}, handler.Funcs{DeleteFunc: r.waiting}).
-		Watches(&v1alpha1.TenantNetwork{}, handler.EnqueueRequestsFromMapFunc(r.portsOf)).
-		WithOptions(controller.Options{MaxConcurrentReconciles: 1}).
+		For(&v1alpha1.TenantNetwork{}).
+		Watches(&v1alpha1.NetworkPort{}, handler.EnqueueRequestsFromMapFunc(networkOf), builder.WithPredicates(identityChanged)).
+		WatchesMetadata(hosted.Namespace(), handler.EnqueueRequestsFromMapFunc(r.networksIn)).
+		WithOptions(controller.Options{MaxConcurrentReconciles: 4, ReconciliationTimeout: time.Minute}).
 		Complete(r)
 }
 
-// Reconcile gives one port its identity.
+// identityChanged leaves out updates that only say where a port is plugged in.
+var identityChanged = predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
+	before, after := e.ObjectOld.(*v1alpha1.NetworkPort), e.ObjectNew.(*v1alpha1.NetworkPort)
+	was, is := before.Status, after.Status
+	was.Attachment, is.Attachment = nil, nil
+	return before.Generation != after.Generation || before.DeletionTimestamp.IsZero() != after.DeletionTimestamp.IsZero() ||
+		!equality.Semantic.DeepEqual(was, is)
+}}
+
+// Reconcile gives all ports of one network their identity.
 func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
-	var port v1alpha1.NetworkPort
-	if err := r.Live.Get(ctx, req.NamespacedName, &port); err != nil {
-		return ctrl.Result{}, client.IgnoreNotFound(err)
-	}
-	if port.DeletionTimestamp != nil {
-		return ctrl.Result{}, nil
-	}
 	var network v1alpha1.TenantNetwork
-	err := r.Client.Get(ctx, client.ObjectKey{Namespace: port.Namespace, Name: port.Spec.NetworkName}, &network)
-	if client.IgnoreNotFound(err) != nil {
+	if err := r.Client.Get(ctx, req.NamespacedName, &network); client.IgnoreNotFound(err) != nil {
 		return ctrl.Result{}, fmt.Errorf("get TenantNetwork: %w", err)
 	}
-	var ports v1alpha1.NetworkPortList
-	if err := r.Live.List(ctx, &ports, client.InNamespace(port.Namespace)); err != nil {
+	isHosted, err := hosted.Ask(ctx, r.Client, req.Namespace)
+	if err != nil {
+		return ctrl.Result{}, client.IgnoreNotFound(err) // its event comes with it
+	}
+	var all v1alpha1.NetworkPortList
+	if err := r.Live.List(ctx, &all, client.InNamespace(req.Namespace)); err != nil {
 		return ctrl.Result{}, fmt.Errorf("list NetworkPorts: %w", err)
 	}
-	status, err := identify(port, network, ports.Items)
-	if err != nil {
-		return ctrl.Result{}, err
-	}
-	err = apply.Status(ctx, r.Client, fieldOwner, slipwayac.NetworkPort(port.Name, port.Namespace).WithStatus(status))
-	return ctrl.Result{}, client.IgnoreNotFound(err)
-}
-
-// identify decides about the whole status but for the attachment. What a port
-// has got it keeps, whatever comes.
-func identify(port v1alpha1.NetworkPort, network v1alpha1.TenantNetwork, all []v1alpha1.NetworkPort) (*slipwayac.NetworkPortStatusApplyConfiguration, error) {
-	status := slipwayac.NetworkPortStatus().WithObservedGeneration(port.Generation)
-	report := func(ready metav1.Condition) *slipwayac.NetworkPortStatusApplyConfiguration {
-		return status.WithConditions(conditions.Apply(port.Status.Conditions, port.Generation, ready)...)
-	}
-	keep := func() {
-		if port.Status.IPAddress != "" {
-			status.WithIPAddress(port.Status.IPAddress).WithMACAddress(port.Status.MACAddress).
-				WithPrefixLength(port.Status.PrefixLength).WithGateway(port.Status.Gateway).WithMTU(port.Status.MTU)
-		}
-	}
-	if network.Status.VNI == nil || network.Status.Gateway == nil || network.Status.MTU == 0 {
-		keep()
-		return report(conditions.False("Ready", "NetworkNotReady",
-			fmt.Sprintf("TenantNetwork %s is not ready", port.Spec.NetworkName))), nil
-	}
-	nodes, err := netip.ParsePrefix(string(network.Spec.NodeCIDR))
-	if err != nil {
-		return nil, reconcile.TerminalError(fmt.Errorf("nodeCIDR of TenantNetwork %s: %w", network.Name, err))
-	}
-	address, err := fabric.AllocateAddress(nodes, port, all)
-	var refusal *fabric.Refusal
-	if errors.As(err, &refusal) {
-		if refusal.Reason == fabric.ReasonAddressFixed {
-			keep()
-		}
-		return report(conditions.False("Ready", refusal.Reason, refusal.Message)), nil
-	}
-	status.WithIPAddress(address.String()).WithMACAddress(fabric.MAC(*network.Status.VNI, address).String()).
-		WithPrefixLength(int32(nodes.Bits())).WithGateway(network.Status.Gateway.IPAddress).WithMTU(network.Status.MTU)
-	return report(conditions.True("Ready", "Allocated", "")), nil
-}
-
-func (r *Reconciler) portsOf(ctx context.Context, network client.Object) []reconcile.Request {
-	return r.requests(ctx, network.GetNamespace(), func(p v1alpha1.NetworkPort) bool {
-		return p.Spec.NetworkName == network.GetName()
+	ports := slices.DeleteFunc(all.Items, func(p v1alpha1.NetworkPort) bool { return p.Spec.NetworkName != req.Name })
+	// What a port has it keeps; of those without, the oldest is first.
+	slices.SortFunc(ports, func(a, b v1alpha1.NetworkPort) int {
+		return cmp.Or(a.CreationTimestamp.Compare(b.CreationTimestamp.Time), cmp.Compare(a.Name, b.Name))
 	})
-}
-
-// waiting enqueues the ports without an address.
-func (r *Reconciler) waiting(ctx context.Context, gone event.DeleteEvent, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) {
-	for _, request := range r.requests(ctx, gone.Object.GetNamespace(), func(p v1alpha1.NetworkPort) bool {
-		return p.Status.IPAddress == ""
-	}) {
-		queue.Add(request)
+	var failures []error
+	for i := range ports {
+		if ports[i].DeletionTimestamp != nil {
+			continue // it has its address until it is gone
+		}
+		failures = append(failures, r.give(ctx, &ports[i], network, isHosted, ports))
 	}
+	return ctrl.Result{}, errors.Join(failures...)
 }
 
-func (r *Reconciler) requests(ctx context.Context, namespace string, wanted func(v1alpha1.NetworkPort) bool) []reconcile.Request {
+// give gives one port its identity, and notes it for those that follow.
+func (r *Reconciler) give(ctx context.Context, port *v1alpha1.NetworkPort, network v1alpha1.TenantNetwork, isHosted bool, all []v1alpha1.NetworkPort) error {
+	wanted, err := identify(*port, network, isHosted, all)
+	if err != nil || reported(*port, wanted) {
+		return err
+	}
+	status := applied(*port, wanted)
+	port.Status.IPAddress = wanted.IPAddress
+	return client.IgnoreNotFound(apply.Status(ctx, r.Client, fieldOwner, status))
+}
+
+func networkOf(_ context.Context, port client.Object) []reconcile.Request {
+	return []reconcile.Request{{NamespacedName: client.ObjectKey{
+		Namespace: port.GetNamespace(), Name: port.(*v1alpha1.NetworkPort).Spec.NetworkName,
+	}}}
+}
+
+// networksIn enqueues the networks of a namespace, also those that ports only name.
+func (r *Reconciler) networksIn(ctx context.Context, namespace client.Object) []reconcile.Request {
 	var ports v1alpha1.NetworkPortList
-	if err := r.Client.List(ctx, &ports, client.InNamespace(namespace)); err != nil {
-		ctrl.LoggerFrom(ctx).Error(err, "Listing NetworkPorts", "namespace", namespace)
+	if err := r.Client.List(ctx, &ports, client.InNamespace(namespace.GetName())); err != nil {
+		ctrl.LoggerFrom(ctx).Error(err, "Listing NetworkPorts", "namespace", namespace.GetName())
 		return nil
 	}
 	var requests []reconcile.Request
-	for _, p := range ports.Items {
-		if wanted(p) {
-			requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&p)})
-		}
+	for i := range ports.Items {
+		requests = append(requests, networkOf(ctx, &ports.Items[i])...)
 	}
 	return requests
 }

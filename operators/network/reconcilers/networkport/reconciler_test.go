@@ -6,11 +6,13 @@ import (
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/event"
 
 	slipwayac "slipway.dev/api/applyconfiguration/api/v1alpha1"
 	"slipway.dev/api/v1alpha1"
@@ -18,7 +20,7 @@ import (
 	"slipway.dev/kit/testenv"
 )
 
-const hosted = "tenant-demo-0"
+var tenantNamespace = v1alpha1.HostedNamespace("default", "demo")
 
 type environment struct {
 	*testing.T
@@ -36,7 +38,10 @@ func newEnvironment(t *testing.T) *environment {
 	must(t, err)
 	operator, err := client.New(testenv.As(t, config, "../../../../charts/network-operator/templates/clusterrole.yaml"), client.Options{Scheme: scheme})
 	must(t, err)
-	must(t, admin.Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: hosted}}))
+	must(t, admin.Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{
+		Name: tenantNamespace, Annotations: map[string]string{v1alpha1.AnnotationTenantUID: "uid"},
+		Labels: map[string]string{v1alpha1.LabelTenant: tenantNamespace, v1alpha1.LabelTenantNamespace: "default", v1alpha1.LabelTenantName: "demo"},
+	}}))
 	return &environment{T: t, client: admin, reconciler: &Reconciler{Client: operator, Live: operator}}
 }
 
@@ -44,7 +49,7 @@ func newEnvironment(t *testing.T) *environment {
 func (e *environment) network(name string, ready bool) {
 	e.Helper()
 	network := &v1alpha1.TenantNetwork{
-		ObjectMeta: metav1.ObjectMeta{Namespace: hosted, Name: name},
+		ObjectMeta: metav1.ObjectMeta{Namespace: tenantNamespace, Name: name},
 		Spec:       v1alpha1.TenantNetworkSpec{NodeCIDR: "10.200.0.0/26", PodCIDR: "10.244.0.0/16", ServiceCIDR: "10.96.0.0/16"},
 	}
 	must(e, e.client.Create(e.Context(), network))
@@ -59,18 +64,18 @@ func (e *environment) network(name string, ready bool) {
 func (e *environment) port(name, network, address string) {
 	e.Helper()
 	must(e, e.client.Create(e.Context(), &v1alpha1.NetworkPort{
-		ObjectMeta: metav1.ObjectMeta{Namespace: hosted, Name: name},
+		ObjectMeta: metav1.ObjectMeta{Namespace: tenantNamespace, Name: name},
 		Spec:       v1alpha1.NetworkPortSpec{NetworkName: network, IPAddress: address},
 	}))
 }
 
-func (e *environment) reconcile(name string) v1alpha1.NetworkPort {
+// reconcile makes a pass over a network, and gives one of its ports.
+func (e *environment) reconcile(network, name string) v1alpha1.NetworkPort {
 	e.Helper()
-	key := client.ObjectKey{Namespace: hosted, Name: name}
-	_, err := e.reconciler.Reconcile(e.Context(), ctrl.Request{NamespacedName: key})
+	_, err := e.reconciler.Reconcile(e.Context(), ctrl.Request{NamespacedName: client.ObjectKey{Namespace: tenantNamespace, Name: network}})
 	must(e, err)
 	var port v1alpha1.NetworkPort
-	must(e, e.client.Get(e.Context(), key, &port))
+	must(e, e.client.Get(e.Context(), client.ObjectKey{Namespace: tenantNamespace, Name: name}, &port))
 	return port
 }
 
@@ -88,46 +93,63 @@ func TestPorts(t *testing.T) {
 		e := &environment{t, e.client, e.reconciler}
 		e.network("slow", false)
 		e.port("early", "slow", "")
-		e.isReady(e.reconcile("early"), "False", "NetworkNotReady", "TenantNetwork slow is not ready")
+		e.isReady(e.reconcile("slow", "early"), "False", "NetworkNotReady", "TenantNetwork slow is not ready")
 	})
 	e.network("demo", true)
 	e.Run("has an identity and keeps it", func(t *testing.T) {
 		e := &environment{t, e.client, e.reconciler}
 		e.port("first", "demo", "")
-		port := e.reconcile("first")
+		port := e.reconcile("demo", "first")
 		e.isReady(port, "True", "Allocated", "")
 		got := fmt.Sprint(port.Status.IPAddress, port.Status.MACAddress, port.Status.PrefixLength, port.Status.Gateway, port.Status.MTU)
 		if want := fmt.Sprint("10.200.0.16", "02:2a:0a:c8:00:10", 26, "10.200.0.1", 1450); got != want {
 			e.Errorf("identity %s, want %s", got, want)
 		}
 		// The agent's part is not the operator's to take away.
-		must(e, apply.Status(e.Context(), e.client, "network-agent", slipwayac.NetworkPort("first", hosted).WithStatus(
+		must(e, apply.Status(e.Context(), e.client, "network-agent", slipwayac.NetworkPort("first", tenantNamespace).WithStatus(
 			slipwayac.NetworkPortStatus().WithAttachment(slipwayac.PortAttachment().WithNodeName("a").WithContainerID("c")))))
-		again := e.reconcile("first")
+		again := e.reconcile("demo", "first")
 		if again.Status.Attachment == nil || again.Status.IPAddress != port.Status.IPAddress {
 			e.Errorf("status %+v", again.Status)
 		}
-		if third := e.reconcile("first"); third.ResourceVersion != again.ResourceVersion {
+		if third := e.reconcile("demo", "first"); third.ResourceVersion != again.ResourceVersion {
 			e.Error("a report without news is written")
 		}
 	})
 	e.Run("gets what it asks for, once", func(t *testing.T) {
 		e := &environment{t, e.client, e.reconciler}
 		e.port("asking", "demo", "10.200.0.10")
-		if port := e.reconcile("asking"); port.Status.IPAddress != "10.200.0.10" {
+		if port := e.reconcile("demo", "asking"); port.Status.IPAddress != "10.200.0.10" {
 			e.Errorf("status %+v", port.Status)
 		}
 		e.port("late", "demo", "10.200.0.10")
-		port := e.reconcile("late")
+		port := e.reconcile("demo", "late")
 		e.isReady(port, "False", "AddressTaken", "NetworkPort asking has address 10.200.0.10")
-		must(e, e.client.Delete(e.Context(), &v1alpha1.NetworkPort{ObjectMeta: metav1.ObjectMeta{Namespace: hosted, Name: "asking"}}))
-		e.isReady(e.reconcile("late"), "True", "Allocated", "")
+		must(e, e.client.Delete(e.Context(), &v1alpha1.NetworkPort{ObjectMeta: metav1.ObjectMeta{Namespace: tenantNamespace, Name: "asking"}}))
+		e.isReady(e.reconcile("demo", "late"), "True", "Allocated", "")
 	})
 	e.Run("says what is wrong with what it asks for", func(t *testing.T) {
 		e := &environment{t, e.client, e.reconciler}
 		e.port("gateway", "demo", "10.200.0.1")
-		e.isReady(e.reconcile("gateway"), "False", "InvalidAddress", `spec.ipAddress "10.200.0.1" is not a free address of 10.200.0.0/26`)
+		e.isReady(e.reconcile("demo", "gateway"), "False", "InvalidAddress", `spec.ipAddress "10.200.0.1" is not a free address of 10.200.0.0/26`)
 	})
+}
+
+// All ports of a network are given their addresses in one pass, each once, and
+// by an operator that has just started those that are there already.
+func TestNoAddressTwice(t *testing.T) {
+	e := newEnvironment(t)
+	e.network("demo", true)
+	const ports = 12
+	for i := range ports {
+		e.port(fmt.Sprintf("port-%02d", i), "demo", "")
+		if i == ports/2 {
+			e.reconcile("demo", "port-00")
+			e.reconciler = &Reconciler{Client: e.reconciler.Client, Live: e.reconciler.Live}
+		}
+	}
+	e.reconcile("demo", "port-00")
+	e.eachHasOne(ports)
 }
 
 // Two operators at once, as when the lease changes hands, end with no address
@@ -139,25 +161,77 @@ func TestTwoWritersEndWithoutDuplicates(t *testing.T) {
 	for i := range ports {
 		e.port(fmt.Sprintf("port-%02d", i), "demo", "")
 	}
-	for range 3 {
-		var group sync.WaitGroup
-		for i := range ports {
-			group.Go(func() {
-				_, err := e.reconciler.Reconcile(e.Context(), ctrl.Request{NamespacedName: client.ObjectKey{Namespace: hosted, Name: fmt.Sprintf("port-%02d", i)}})
-				if err != nil {
-					e.Error(err)
-				}
-			})
-		}
-		group.Wait()
+	var group sync.WaitGroup
+	for range 4 {
+		group.Go(func() {
+			_, err := e.reconciler.Reconcile(e.Context(), ctrl.Request{NamespacedName: client.ObjectKey{Namespace: tenantNamespace, Name: "demo"}})
+			if err != nil && !apierrors.IsConflict(err) {
+				e.Error(err)
+			}
+		})
 	}
+	group.Wait()
+	e.reconcile("demo", "port-00")
+	e.eachHasOne(ports)
+}
+
+func (e *environment) eachHasOne(ports int) {
+	e.Helper()
+	var list v1alpha1.NetworkPortList
+	must(e, e.client.List(e.Context(), &list, client.InNamespace(tenantNamespace)))
 	seen := map[string]string{}
-	for i := range ports {
-		port := e.reconcile(fmt.Sprintf("port-%02d", i))
+	for _, port := range list.Items {
 		if other := seen[port.Status.IPAddress]; other != "" || port.Status.IPAddress == "" {
 			e.Errorf("%s and %s have address %q", port.Name, other, port.Status.IPAddress)
 		}
 		seen[port.Status.IPAddress] = port.Name
+	}
+	if len(list.Items) != ports {
+		e.Errorf("%d ports", len(list.Items))
+	}
+}
+
+// A port that somebody made anywhere else is given nothing.
+func TestPortsCountInHostedNamespacesOnly(t *testing.T) {
+	e := newEnvironment(t)
+	e.network("demo", true)
+	e.port("held", "demo", "")
+	before := e.reconcile("demo", "held")
+	var namespace corev1.Namespace
+	must(e, e.client.Get(e.Context(), client.ObjectKey{Name: tenantNamespace}, &namespace))
+	delete(namespace.Annotations, v1alpha1.AnnotationTenantUID)
+	must(e, e.client.Update(e.Context(), &namespace))
+	e.port("stranger", "demo", "")
+	message := "namespace " + tenantNamespace + " is not the hosted namespace of a TenantCluster; a NetworkPort is made by the cluster-operator: make a TenantCluster instead"
+	port := e.reconcile("demo", "stranger")
+	e.isReady(port, "False", "NotHosted", message)
+	if port.Status.IPAddress != "" {
+		e.Errorf("status %+v", port.Status)
+	}
+	if held := e.reconcile("demo", "held"); held.Status.IPAddress != before.Status.IPAddress {
+		e.Errorf("what a port has was taken: %+v", held.Status)
+	}
+}
+
+func TestIdentityChanged(t *testing.T) {
+	old := &v1alpha1.NetworkPort{ObjectMeta: metav1.ObjectMeta{Generation: 1}, Status: v1alpha1.NetworkPortStatus{IPAddress: "10.200.0.16"}}
+	for name, test := range map[string]struct {
+		change func(*v1alpha1.NetworkPort)
+		want   bool
+	}{
+		"plugged in":        {func(p *v1alpha1.NetworkPort) { p.Status.Attachment = &v1alpha1.PortAttachment{NodeName: "a"} }, false},
+		"asks for another":  {func(p *v1alpha1.NetworkPort) { p.Generation = 2 }, true},
+		"status is lost":    {func(p *v1alpha1.NetworkPort) { p.Status = v1alpha1.NetworkPortStatus{} }, true},
+		"is being deleted":  {func(p *v1alpha1.NetworkPort) { p.DeletionTimestamp = new(metav1.Now()) }, true},
+		"nothing of it all": {func(p *v1alpha1.NetworkPort) { p.Labels = map[string]string{"a": "b"} }, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			changed := old.DeepCopy()
+			test.change(changed)
+			if got := identityChanged.Update(event.UpdateEvent{ObjectOld: old, ObjectNew: changed}); got != test.want {
+				t.Errorf("identityChanged = %v, want %v", got, test.want)
+			}
+		})
 	}
 }
 

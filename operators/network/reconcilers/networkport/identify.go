@@ -1,0 +1,81 @@
+package networkport
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+
+	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	slipwayac "slipway.dev/api/applyconfiguration/api/v1alpha1"
+	"slipway.dev/api/v1alpha1"
+	"slipway.dev/kit/conditions"
+	"slipway.dev/operators/network/fabric"
+	"slipway.dev/operators/network/hosted"
+)
+
+// identify decides about the whole status but for the attachment; its one
+// condition is Ready. What a port has got it keeps, whatever comes.
+func identify(port v1alpha1.NetworkPort, network v1alpha1.TenantNetwork, isHosted bool, all []v1alpha1.NetworkPort) (v1alpha1.NetworkPortStatus, error) {
+	kept := identityOf(port.Status)
+	status := func(identity v1alpha1.NetworkPortStatus, ready metav1.Condition) (v1alpha1.NetworkPortStatus, error) {
+		identity.ObservedGeneration, ready.ObservedGeneration = port.Generation, port.Generation
+		identity.Conditions = []metav1.Condition{ready}
+		return identity, nil
+	}
+	if !isHosted {
+		return status(kept, hosted.Refusal("NetworkPort", port.Namespace))
+	}
+	if network.Status.VNI == nil || network.Status.Gateway == nil || network.Status.MTU == 0 {
+		return status(kept, conditions.False(v1alpha1.ConditionReady, "NetworkNotReady",
+			fmt.Sprintf("TenantNetwork %s is not ready", port.Spec.NetworkName)))
+	}
+	nodes, err := netip.ParsePrefix(string(network.Spec.NodeCIDR))
+	if err != nil {
+		return v1alpha1.NetworkPortStatus{}, reconcile.TerminalError(fmt.Errorf("nodeCIDR of TenantNetwork %s: %w", network.Name, err))
+	}
+	address, err := fabric.AllocateAddress(nodes, port, all)
+	var refusal *fabric.Refusal
+	if errors.As(err, &refusal) {
+		if refusal.Reason != fabric.ReasonAddressFixed {
+			kept = v1alpha1.NetworkPortStatus{}
+		}
+		return status(kept, conditions.False(v1alpha1.ConditionReady, refusal.Reason, refusal.Message))
+	}
+	return status(v1alpha1.NetworkPortStatus{
+		IPAddress: address.String(), MACAddress: fabric.MAC(*network.Status.VNI, address).String(),
+		PrefixLength: int32(nodes.Bits()), Gateway: network.Status.Gateway.IPAddress, MTU: network.Status.MTU,
+	}, conditions.True(v1alpha1.ConditionReady, "Allocated", ""))
+}
+
+// identityOf is the part of a status that is an identity.
+func identityOf(status v1alpha1.NetworkPortStatus) v1alpha1.NetworkPortStatus {
+	status.ObservedGeneration, status.Attachment, status.Conditions = 0, nil, nil
+	return status
+}
+
+// reported tells whether a port says already what it should.
+func reported(port v1alpha1.NetworkPort, wanted v1alpha1.NetworkPortStatus) bool {
+	ready := meta.FindStatusCondition(port.Status.Conditions, v1alpha1.ConditionReady)
+	if ready == nil || port.Status.ObservedGeneration != wanted.ObservedGeneration {
+		return false
+	}
+	known := *ready
+	known.LastTransitionTime = metav1.Time{}
+	return known == wanted.Conditions[0] && equality.Semantic.DeepEqual(identityOf(port.Status), identityOf(wanted))
+}
+
+// applied is the status as the operator applies it.
+func applied(port v1alpha1.NetworkPort, wanted v1alpha1.NetworkPortStatus) *slipwayac.NetworkPortApplyConfiguration {
+	status := slipwayac.NetworkPortStatus().WithObservedGeneration(wanted.ObservedGeneration).
+		WithConditions(conditions.Apply(port.Status.Conditions, port.Generation, wanted.Conditions...)...)
+	if wanted.IPAddress != "" {
+		status.WithIPAddress(wanted.IPAddress).WithMACAddress(wanted.MACAddress).
+			WithPrefixLength(wanted.PrefixLength).WithGateway(wanted.Gateway).WithMTU(wanted.MTU)
+	}
+	// Of two who write, as when the lease changes hands, one has not read what the other wrote.
+	return slipwayac.NetworkPort(port.Name, port.Namespace).WithResourceVersion(port.ResourceVersion).WithStatus(status)
+}
