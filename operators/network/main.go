@@ -9,12 +9,15 @@ import (
 	"os"
 
 	nadv1 "github.com/k8snetworkplumbingwg/network-attachment-definition-client/pkg/apis/k8s.cni.cncf.io/v1"
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"slipway.dev/api/v1alpha1"
 	"slipway.dev/kit/operator"
+	"slipway.dev/operators/network/reconcilers/hostnetwork"
 	"slipway.dev/operators/network/reconcilers/networkport"
 	"slipway.dev/operators/network/reconcilers/tenantnetwork"
 )
@@ -31,20 +34,25 @@ func run() error {
 	options.Bind(flag.CommandLine)
 	flag.Parse()
 	scheme := runtime.NewScheme()
-	if err := errors.Join(v1alpha1.AddToScheme(scheme), nadv1.AddToScheme(scheme)); err != nil {
+	if err := errors.Join(corev1.AddToScheme(scheme), v1alpha1.AddToScheme(scheme), nadv1.AddToScheme(scheme)); err != nil {
 		return err
 	}
 	config, err := ctrl.GetConfig()
 	if err != nil {
 		return fmt.Errorf("find the API server: %w", err)
 	}
-	manager, err := options.NewManager(config, "network-operator", scheme, cache.Options{})
+	manager, err := options.NewManager(config, "network-operator", scheme, cache.Options{
+		// Of other's objects this operator reads little, and what is cached is memory.
+		DefaultTransform: cache.TransformStripManagedFields(),
+		ByObject:         map[client.Object]cache.ByObject{&corev1.Node{}: {Transform: hostnetwork.Readiness}},
+	})
 	if err != nil {
 		return err
 	}
 	networks := &tenantnetwork.Reconciler{Client: manager.GetClient(), Live: manager.GetAPIReader()}
 	ports := &networkport.Reconciler{Client: manager.GetClient(), Live: manager.GetAPIReader()}
-	if err := errors.Join(networks.SetupWithManager(manager), ports.SetupWithManager(manager)); err != nil {
+	hosts := &hostnetwork.Reconciler{Client: manager.GetClient()}
+	if err := errors.Join(networks.SetupWithManager(manager), ports.SetupWithManager(manager), hosts.SetupWithManager(manager)); err != nil {
 		return err
 	}
 	return manager.Start(ctrl.SetupSignalHandler())

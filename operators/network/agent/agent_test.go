@@ -36,15 +36,17 @@ import (
 	"slipway.dev/operators/network/fabric"
 	"slipway.dev/operators/network/netlink"
 	"slipway.dev/operators/network/netnstest"
+	"slipway.dev/operators/network/reconcilers/hostnetwork"
 	"slipway.dev/operators/network/reconcilers/networkport"
 	"slipway.dev/operators/network/reconcilers/tenantnetwork"
 )
 
 const (
 	nodeName  = "node-1"
-	hosted    = "tenant-demo-0"
 	templates = "../../../charts/network-operator/templates/"
 )
+
+var tenantNamespace = v1alpha1.HostedNamespace("default", "demo")
 
 // environment is a management cluster of one node: a real API server, the
 // operator and the agent with the rights of their charts, the CNI plugin, and
@@ -77,12 +79,16 @@ func newEnvironment(t *testing.T) *environment {
 	e.client, err = client.New(config, client.Options{Scheme: scheme})
 	must(t, err)
 	e.create(&corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: nodeName}})
-	e.create(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: hosted}})
+	e.create(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{
+		Name: tenantNamespace, Annotations: map[string]string{v1alpha1.AnnotationTenantUID: "uid"},
+		Labels: map[string]string{v1alpha1.LabelTenant: tenantNamespace, v1alpha1.LabelTenantNamespace: "default", v1alpha1.LabelTenantName: "demo"},
+	}})
 
 	// Both are made before one runs: making one sets the loggers of all.
 	operators := e.manager(testenv.As(t, config, templates+"clusterrole.yaml"), scheme)
 	agents := e.manager(testenv.As(t, config, templates+"agent-clusterrole.yaml"), scheme)
 	must(t, (&tenantnetwork.Reconciler{Client: operators.GetClient(), Live: operators.GetAPIReader()}).SetupWithManager(operators))
+	must(t, (&hostnetwork.Reconciler{Client: operators.GetClient()}).SetupWithManager(operators))
 	must(t, (&networkport.Reconciler{Client: operators.GetClient(), Live: operators.GetAPIReader()}).SetupWithManager(operators))
 	host, err := netlink.NewHost(e.node, e.directory)
 	must(t, err)
@@ -162,7 +168,7 @@ func (e *environment) cni(command, pod, mac string) ([]byte, error) {
 	plugin.Env = []string{
 		"CNI_COMMAND=" + command, "CNI_CONTAINERID=container-of-" + pod, "CNI_NETNS=" + filepath.Join(e.directory, pod),
 		"CNI_IFNAME=fabric0", "CNI_PATH=/nowhere",
-		"CNI_ARGS=IgnoreUnknown=true;K8S_POD_NAMESPACE=" + hosted + ";K8S_POD_NAME=" + pod + ";K8S_POD_INFRA_CONTAINER_ID=x",
+		"CNI_ARGS=IgnoreUnknown=true;K8S_POD_NAMESPACE=" + tenantNamespace + ";K8S_POD_NAME=" + pod + ";K8S_POD_INFRA_CONTAINER_ID=x",
 	}
 	return plugin.Output()
 }
@@ -189,7 +195,7 @@ func (e *environment) delete(pod string) {
 
 func (e *environment) port(name, pod, address string) *v1alpha1.NetworkPort {
 	return &v1alpha1.NetworkPort{
-		ObjectMeta: metav1.ObjectMeta{Namespace: hosted, Name: name},
+		ObjectMeta: metav1.ObjectMeta{Namespace: tenantNamespace, Name: name},
 		Spec:       v1alpha1.NetworkPortSpec{NetworkName: "demo", PodName: pod, IPAddress: address},
 	}
 }
@@ -206,9 +212,10 @@ func TestLifeOfANetwork(t *testing.T) {
 	await(e, &v1alpha1.HostNetwork{ObjectMeta: metav1.ObjectMeta{Name: nodeName}}, func(h *v1alpha1.HostNetwork) bool {
 		return h.Spec.VTEP == "10.99.0.1" && h.Spec.MTU == 1400 && len(h.OwnerReferences) == 1 && meta.IsStatusConditionTrue(h.Status.Conditions, v1alpha1.ConditionProgrammed)
 	})
+	e.loseNode()
 	before := netnstest.Snapshot(t, e.node)
 	network := &v1alpha1.TenantNetwork{
-		ObjectMeta: metav1.ObjectMeta{Namespace: hosted, Name: "demo"},
+		ObjectMeta: metav1.ObjectMeta{Namespace: tenantNamespace, Name: "demo"},
 		Spec:       v1alpha1.TenantNetworkSpec{NodeCIDR: "10.200.0.0/24", PodCIDR: "10.244.0.0/16", ServiceCIDR: "10.96.0.0/16"},
 	}
 	e.create(network)
@@ -237,7 +244,7 @@ func TestLifeOfANetwork(t *testing.T) {
 	e.awaitGone(server)
 	e.awaitGone(machine)
 	e.awaitGone(identifier)
-	e.awaitGone(&nadv1.NetworkAttachmentDefinition{ObjectMeta: metav1.ObjectMeta{Namespace: hosted, Name: "demo"}})
+	e.awaitGone(&nadv1.NetworkAttachmentDefinition{ObjectMeta: metav1.ObjectMeta{Namespace: tenantNamespace, Name: "demo"}})
 	e.delete("virt-launcher")
 	if diff := cmp.Diff(before, netnstest.Snapshot(t, e.node)); diff != "" {
 		t.Errorf("left behind (-before +after):\n%s", diff)
@@ -284,6 +291,29 @@ func (e *environment) plugControlPlane(server *v1alpha1.NetworkPort) {
 	netnstest.Blocked(t, pod, "172.31.0.1")
 }
 
+// loseNode has the node and its agent out of reach for a while.
+func (e *environment) loseNode() {
+	e.t.Helper()
+	node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: nodeName}}
+	for _, is := range []struct {
+		node   corev1.ConditionStatus
+		ready  metav1.ConditionStatus
+		reason string
+	}{
+		{corev1.ConditionUnknown, metav1.ConditionUnknown, "NodeNotReady"},
+		{corev1.ConditionTrue, metav1.ConditionTrue, "Programmed"},
+	} {
+		must(e.t, e.client.Get(e.t.Context(), client.ObjectKeyFromObject(node), node))
+		node.Status.Conditions = []corev1.NodeCondition{{Type: corev1.NodeReady, Status: is.node}}
+		must(e.t, e.client.Status().Update(e.t.Context(), node))
+		await(e, &v1alpha1.HostNetwork{ObjectMeta: metav1.ObjectMeta{Name: nodeName}}, func(h *v1alpha1.HostNetwork) bool {
+			ready := meta.FindStatusCondition(h.Status.Conditions, v1alpha1.ConditionReady)
+			return ready != nil && ready.Status == is.ready && ready.Reason == is.reason &&
+				meta.IsStatusConditionTrue(h.Status.Conditions, v1alpha1.ConditionProgrammed)
+		})
+	}
+}
+
 // refuseUnconfined plugs in a pod that cannot be confined on its management
 // side: that fails, and the host names what stands in the way.
 func (e *environment) refuseUnconfined() {
@@ -297,7 +327,7 @@ func (e *environment) refuseUnconfined() {
 	if output, err := e.cni("ADD", "refused", ""); err == nil || !strings.Contains(string(output), table) {
 		t.Errorf("ADD: %v, %s", err, output)
 	}
-	e.awaitProgrammed(metav1.ConditionFalse, "NetworkPort "+hosted+"/refused: ", table)
+	e.awaitProgrammed(metav1.ConditionFalse, "NetworkPort "+tenantNamespace+"/refused: ", table)
 	release()
 	e.add("refused", "")
 	e.awaitProgrammed(metav1.ConditionTrue)

@@ -119,3 +119,16 @@ func Carriers(hosts []v1alpha1.HostNetwork, uid string) []string {
 	slices.Sort(names)
 	return names
 }
+
+// Behind are the nodes that carry a network and have not programmed a
+// generation of it yet.
+func Behind(hosts []v1alpha1.HostNetwork, uid string, generation int64) []string {
+	var names []string
+	for _, h := range hosts {
+		if slices.ContainsFunc(h.Status.Networks, func(p v1alpha1.ProgrammedNetwork) bool { return p.UID == uid && p.Generation < generation }) {
+			names = append(names, h.Name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}

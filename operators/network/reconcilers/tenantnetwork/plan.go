@@ -1,7 +1,6 @@
 package tenantnetwork
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -11,11 +10,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/client-go/util/workqueue"
-	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/event"
-	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	slipwayac "slipway.dev/api/applyconfiguration/api/v1alpha1"
 	"slipway.dev/api/v1alpha1"
@@ -39,7 +34,10 @@ func plan(seen observation) (*slipwayac.TenantNetworkStatusApplyConfiguration, e
 		WithGateway(slipwayac.Gateway().
 			WithIPAddress(gateway.String()).
 			WithMACAddress(fabric.MAC(int32(vni), gateway).String()))
-	ready := conditions.True("Ready", "Allocated", "")
+	ready := conditions.True(v1alpha1.ConditionReady, "Allocated", "")
+	if behind := fabric.Behind(seen.hosts, string(seen.network.UID), seen.network.Generation); len(behind) > 0 {
+		ready = conditions.False(v1alpha1.ConditionReady, "Programming", "waits for HostNetwork "+strings.Join(behind, ", HostNetwork "))
+	}
 	switch mtu := fabric.MTU(seen.hosts, seen.network.Spec.MTU); {
 	case mtu > 0:
 		status.WithMTU(mtu)
@@ -47,7 +45,7 @@ func plan(seen observation) (*slipwayac.TenantNetworkStatusApplyConfiguration, e
 		// That no HostNetwork is left does not change the NICs that there are.
 		status.WithMTU(seen.network.Status.MTU)
 	default:
-		ready = conditions.False("Ready", "NoHostNetwork",
+		ready = conditions.False(v1alpha1.ConditionReady, "NoHostNetwork",
 			"no node agent has made a HostNetwork yet, and the MTU comes from those")
 	}
 	return status.WithConditions(conditions.Apply(seen.network.Status.Conditions, seen.network.Generation, ready)...), nil
@@ -69,18 +67,21 @@ func blockers(seen observation) string {
 	return strings.Join(names, ", ")
 }
 
-// keptStatus is what a network says while it goes: its nodes still need the rest.
-func keptStatus(seen observation, blocked string) *slipwayac.TenantNetworkStatusApplyConfiguration {
+// keptStatus is what a network says that gets nothing anymore, with its one
+// condition: its nodes still need the rest.
+func keptStatus(seen observation, ready metav1.Condition) *slipwayac.TenantNetworkStatusApplyConfiguration {
 	old := seen.network.Status
-	status := slipwayac.TenantNetworkStatus().WithObservedGeneration(seen.network.Generation).WithMTU(old.MTU)
+	status := slipwayac.TenantNetworkStatus().WithObservedGeneration(seen.network.Generation)
+	if old.MTU != 0 {
+		status.WithMTU(old.MTU)
+	}
 	if old.VNI != nil {
 		status.WithVNI(*old.VNI)
 	}
 	if old.Gateway != nil {
 		status.WithGateway(slipwayac.Gateway().WithIPAddress(old.Gateway.IPAddress).WithMACAddress(old.Gateway.MACAddress))
 	}
-	return status.WithConditions(conditions.Apply(old.Conditions, seen.network.Generation,
-		conditions.False("Ready", "Deleting", "waits for "+blocked))...)
+	return status.WithConditions(conditions.Apply(old.Conditions, seen.network.Generation, ready)...)
 }
 
 // claims tells whether a number is the network's. The name decides, for a
@@ -128,25 +129,4 @@ func attachmentDefinition(network v1alpha1.TenantNetwork) (runtime.ApplyConfigur
 		"spec": map[string]any{"config": string(config)},
 	}
 	return client.ApplyConfigurationFromUnstructured(&unstructured.Unstructured{Object: object}), nil
-}
-
-// all enqueues every network: each depends on the hosts' MTU, and one that goes
-// on what they carry.
-func (r *Reconciler) all(ctx context.Context, _ client.Object) []reconcile.Request {
-	var networks v1alpha1.TenantNetworkList
-	if err := r.Client.List(ctx, &networks); err != nil {
-		ctrl.LoggerFrom(ctx).Error(err, "Listing TenantNetworks")
-		return nil
-	}
-	var requests []reconcile.Request
-	for _, n := range networks.Items {
-		requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&n)})
-	}
-	return requests
-}
-
-func networkOf(_ context.Context, gone event.DeleteEvent, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) {
-	if port, ok := gone.Object.(*v1alpha1.NetworkPort); ok {
-		queue.Add(reconcile.Request{NamespacedName: client.ObjectKey{Namespace: port.Namespace, Name: port.Spec.NetworkName}})
-	}
 }

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	nadv1 "github.com/k8snetworkplumbingwg/network-attachment-definition-client/pkg/apis/k8s.cni.cncf.io/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -13,13 +14,16 @@ import (
 	"k8s.io/apimachinery/pkg/util/sets"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	slipwayac "slipway.dev/api/applyconfiguration/api/v1alpha1"
 	"slipway.dev/api/v1alpha1"
 	"slipway.dev/kit/apply"
+	"slipway.dev/kit/conditions"
 	"slipway.dev/operators/network/fabric"
+	"slipway.dev/operators/network/hosted"
 )
 
 const (
@@ -41,9 +45,11 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		Named("tenantnetwork").
 		For(&v1alpha1.TenantNetwork{}).
 		Owns(&nadv1.NetworkAttachmentDefinition{}).
-		Watches(&v1alpha1.HostNetwork{}, handler.EnqueueRequestsFromMapFunc(r.all)).
+		Watches(&v1alpha1.HostNetwork{}, r.hostEvents()).
+		WatchesMetadata(hosted.Namespace(), handler.EnqueueRequestsFromMapFunc(r.namespaceEvents)).
 		// The last port to go lets its network go.
 		Watches(&v1alpha1.NetworkPort{}, handler.Funcs{DeleteFunc: networkOf}).
+		WithOptions(controller.Options{MaxConcurrentReconciles: 4, ReconciliationTimeout: time.Minute}).
 		Complete(r)
 }
 
@@ -66,6 +72,14 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 		return ctrl.Result{}, r.remove(ctx, seen)
 	}
 	name, namespace := seen.network.Name, seen.network.Namespace
+	isHosted, err := hosted.Ask(ctx, r.Client, namespace)
+	if err != nil {
+		return ctrl.Result{}, client.IgnoreNotFound(err) // the Namespace's event comes with it
+	}
+	if !isHosted {
+		status := keptStatus(seen, hosted.Refusal("TenantNetwork", namespace))
+		return ctrl.Result{}, apply.Status(ctx, r.Client, fieldOwner, slipwayac.TenantNetwork(name, namespace).WithStatus(status))
+	}
 	if err := apply.Objects(ctx, r.Client, fieldOwner, slipwayac.TenantNetwork(name, namespace).WithUID(seen.network.UID).WithFinalizers(finalizer)); err != nil {
 		return ctrl.Result{}, err
 	}
@@ -198,7 +212,7 @@ func (r *Reconciler) remove(ctx context.Context, seen observation) error {
 	}
 	name, namespace := seen.network.Name, seen.network.Namespace
 	if blocked := blockers(seen); blocked != "" {
-		status := keptStatus(seen, blocked)
+		status := keptStatus(seen, conditions.False(v1alpha1.ConditionReady, "Deleting", "waits for "+blocked))
 		return apply.Status(ctx, r.Client, fieldOwner, slipwayac.TenantNetwork(name, namespace).WithStatus(status))
 	}
 	own, err := r.ownIdentifiers(ctx, seen.network)

@@ -16,7 +16,7 @@ import (
 	"slipway.dev/operators/network/fabric"
 )
 
-const hosted = "tenant-demo-0"
+var tenantNamespace = v1alpha1.HostedNamespace("default", "demo")
 
 type environment struct {
 	*testing.T
@@ -35,14 +35,17 @@ func newEnvironment(t *testing.T) *environment {
 	must(t, err)
 	operator, err := client.New(testenv.As(t, config, "../../../../charts/network-operator/templates/clusterrole.yaml"), client.Options{Scheme: scheme})
 	must(t, err)
-	must(t, admin.Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: hosted}}))
+	must(t, admin.Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{
+		Name: tenantNamespace, Annotations: map[string]string{v1alpha1.AnnotationTenantUID: "uid"},
+		Labels: map[string]string{v1alpha1.LabelTenant: tenantNamespace, v1alpha1.LabelTenantNamespace: "default", v1alpha1.LabelTenantName: "demo"},
+	}}))
 	return &environment{T: t, client: admin, reconciler: &Reconciler{Client: operator, Live: operator}}
 }
 
 func (e *environment) network(name string) *v1alpha1.TenantNetwork {
 	e.Helper()
 	network := &v1alpha1.TenantNetwork{
-		ObjectMeta: metav1.ObjectMeta{Namespace: hosted, Name: name},
+		ObjectMeta: metav1.ObjectMeta{Namespace: tenantNamespace, Name: name},
 		Spec:       v1alpha1.TenantNetworkSpec{NodeCIDR: "10.200.0.0/24", PodCIDR: "10.244.0.0/16", ServiceCIDR: "10.96.0.0/16"},
 	}
 	must(e, e.client.Create(e.Context(), network))
@@ -143,6 +146,44 @@ func TestRestoredNetworkKeepsItsIdentity(t *testing.T) {
 	}
 }
 
+// Ready is about this generation on every node that carries the network.
+func TestReadyWaitsForItsGenerationOnEveryNode(t *testing.T) {
+	e := newEnvironment(t)
+	network := e.network("demo")
+	e.host("idle", 1500)
+	e.reconcile(network)
+	carried := v1alpha1.ProgrammedNetwork{VNI: *network.Status.VNI, UID: string(network.UID), Generation: network.Generation}
+	host := e.host("a", 1500, carried)
+	e.reconcile(network)
+	e.isReady(network, "True", "Allocated", "")
+	network.Spec.MTU = new(int32(1400))
+	must(e, e.client.Update(e.Context(), network))
+	e.reconcile(network)
+	e.isReady(network, "False", "Programming", "waits for HostNetwork a")
+	host.Status.Networks[0].Generation = network.Generation
+	must(e, e.client.Status().Update(e.Context(), host))
+	e.reconcile(network)
+	e.isReady(network, "True", "Allocated", "")
+}
+
+// A network that somebody made anywhere else takes no number.
+func TestNetworksCountInHostedNamespacesOnly(t *testing.T) {
+	e := newEnvironment(t)
+	must(e, e.client.Create(e.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{
+		Name: "team", Annotations: map[string]string{v1alpha1.AnnotationTenantUID: "uid"},
+		Labels: map[string]string{v1alpha1.LabelTenant: "team", v1alpha1.LabelTenantNamespace: "default", v1alpha1.LabelTenantName: "demo"},
+	}}))
+	e.host("a", 1500)
+	network := &v1alpha1.TenantNetwork{ObjectMeta: metav1.ObjectMeta{Namespace: "team", Name: "demo"}, Spec: e.network("other").Spec}
+	must(e, e.client.Create(e.Context(), network))
+	e.reconcile(network)
+	e.isReady(network, "False", "NotHosted",
+		"namespace team is not the hosted namespace of a TenantCluster; a TenantNetwork is made by the cluster-operator: make a TenantCluster instead")
+	if network.Status.VNI != nil || len(network.Finalizers) != 0 || len(e.identifiers()) != 0 {
+		e.Errorf("network %+v, identifiers %+v", network, e.identifiers())
+	}
+}
+
 func TestIdentifierOfAnotherIsLeftAlone(t *testing.T) {
 	e := newEnvironment(t)
 	network := e.network("demo")
@@ -176,12 +217,12 @@ func TestDeletionInOrder(t *testing.T) {
 		v1alpha1.ProgrammedNetwork{VNI: *network.Status.VNI, UID: string(network.UID)},
 		v1alpha1.ProgrammedNetwork{VNI: *kept.Status.VNI, UID: string(kept.UID)})
 	port := &v1alpha1.NetworkPort{
-		ObjectMeta: metav1.ObjectMeta{Namespace: hosted, Name: "worker", Finalizers: []string{"example.com/slow"}},
+		ObjectMeta: metav1.ObjectMeta{Namespace: tenantNamespace, Name: "worker", Finalizers: []string{"example.com/slow"}},
 		Spec:       v1alpha1.NetworkPortSpec{NetworkName: "demo"},
 	}
 	must(e, e.client.Create(e.Context(), port))
 	foreign := &v1alpha1.NetworkPort{
-		ObjectMeta: metav1.ObjectMeta{Namespace: hosted, Name: "foreign"}, Spec: v1alpha1.NetworkPortSpec{NetworkName: "kept"},
+		ObjectMeta: metav1.ObjectMeta{Namespace: tenantNamespace, Name: "foreign"}, Spec: v1alpha1.NetworkPortSpec{NetworkName: "kept"},
 	}
 	must(e, e.client.Create(e.Context(), foreign))
 

@@ -1,0 +1,116 @@
+// Package hostnetwork says of every HostNetwork whether it is Ready. Its agent
+// says what is programmed; that the agent can no longer say so is for somebody
+// else to see.
+package hostnetwork
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
+
+	slipwayac "slipway.dev/api/applyconfiguration/api/v1alpha1"
+	"slipway.dev/api/v1alpha1"
+	"slipway.dev/kit/apply"
+	"slipway.dev/kit/conditions"
+)
+
+const fieldOwner client.FieldOwner = "network-operator"
+
+// Reconciler writes the condition Ready, and nothing else.
+type Reconciler struct {
+	Client client.Client
+}
+
+// SetupWithManager makes the manager run the reconciler.
+func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
+	return ctrl.NewControllerManagedBy(mgr).
+		Named("hostnetwork").
+		For(&v1alpha1.HostNetwork{}).
+		// A HostNetwork has its Node's name.
+		Watches(&corev1.Node{}, &handler.EnqueueRequestForObject{}, builder.WithPredicates(readinessChanged)).
+		WithOptions(controller.Options{MaxConcurrentReconciles: 2, ReconciliationTimeout: time.Minute}).
+		Complete(r)
+}
+
+// readinessChanged leaves out the Nodes' heartbeats.
+var readinessChanged = predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
+	return isReady(e.ObjectOld.(*corev1.Node)) != isReady(e.ObjectNew.(*corev1.Node))
+}}
+
+// Reconcile says whether one host is Ready.
+func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
+	var host v1alpha1.HostNetwork
+	if err := r.Client.Get(ctx, req.NamespacedName, &host); err != nil {
+		return ctrl.Result{}, client.IgnoreNotFound(err)
+	}
+	node := &corev1.Node{}
+	err := r.Client.Get(ctx, req.NamespacedName, node)
+	if client.IgnoreNotFound(err) != nil {
+		return ctrl.Result{}, fmt.Errorf("get Node: %w", err)
+	}
+	if err != nil {
+		node = nil
+	}
+	ready := summary(host, node)
+	known := meta.FindStatusCondition(host.Status.Conditions, v1alpha1.ConditionReady)
+	if known != nil && known.Status == ready.Status && known.Reason == ready.Reason &&
+		known.Message == ready.Message && known.ObservedGeneration == host.Generation {
+		return ctrl.Result{}, nil
+	}
+	status := slipwayac.HostNetworkStatus().WithConditions(conditions.Apply(host.Status.Conditions, host.Generation, ready)...)
+	err = apply.Status(ctx, r.Client, fieldOwner, slipwayac.HostNetwork(host.Name).WithStatus(status))
+	return ctrl.Result{}, client.IgnoreNotFound(err)
+}
+
+// summary is what the agent has reported, unless its node cannot be asked.
+func summary(host v1alpha1.HostNetwork, node *corev1.Node) metav1.Condition {
+	unknown := func(reason, format string, values ...any) metav1.Condition {
+		return metav1.Condition{
+			Type: v1alpha1.ConditionReady, Status: metav1.ConditionUnknown, Reason: reason, Message: fmt.Sprintf(format, values...),
+		}
+	}
+	programmed := meta.FindStatusCondition(host.Status.Conditions, v1alpha1.ConditionProgrammed)
+	switch {
+	case node == nil:
+		return unknown("NodeGone", "Node %s does not exist", host.Name)
+	case !isReady(node):
+		return unknown("NodeNotReady", "Node %s is not Ready, so its agent may not report anymore", host.Name)
+	case programmed == nil:
+		return unknown("NotReported", "the agent on Node %s has not reported yet", host.Name)
+	}
+	return metav1.Condition{
+		Type: v1alpha1.ConditionReady, Status: programmed.Status, Reason: programmed.Reason, Message: programmed.Message,
+	}
+}
+
+func isReady(node *corev1.Node) bool {
+	for _, c := range node.Status.Conditions {
+		if c.Type == corev1.NodeReady {
+			return c.Status == corev1.ConditionTrue
+		}
+	}
+	return false
+}
+
+// Readiness leaves of a Node in a cache what this package reads.
+func Readiness(object any) (any, error) {
+	node, ok := object.(*corev1.Node)
+	if !ok {
+		return object, nil // a tombstone
+	}
+	return &corev1.Node{
+		ObjectMeta: metav1.ObjectMeta{Name: node.Name, UID: node.UID, ResourceVersion: node.ResourceVersion},
+		Status:     corev1.NodeStatus{Conditions: node.Status.Conditions},
+	}, nil
+}
