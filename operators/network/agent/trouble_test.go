@@ -1,0 +1,96 @@
+package agent_test
+
+import (
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"slipway.dev/api/v1alpha1"
+	"slipway.dev/operators/network/netnstest"
+)
+
+// loseNode has the node and its agent out of reach for a while.
+func (e *environment) loseNode() {
+	e.t.Helper()
+	node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: nodeName}}
+	for _, is := range []struct {
+		node   corev1.ConditionStatus
+		ready  metav1.ConditionStatus
+		reason string
+	}{
+		{corev1.ConditionUnknown, metav1.ConditionUnknown, "NodeNotReady"},
+		{corev1.ConditionTrue, metav1.ConditionTrue, "Programmed"},
+	} {
+		must(e.t, e.client.Get(e.t.Context(), client.ObjectKeyFromObject(node), node))
+		node.Status.Conditions = []corev1.NodeCondition{{Type: corev1.NodeReady, Status: is.node}}
+		must(e.t, e.client.Status().Update(e.t.Context(), node))
+		await(e, &v1alpha1.HostNetwork{ObjectMeta: metav1.ObjectMeta{Name: nodeName}}, func(h *v1alpha1.HostNetwork) bool {
+			ready := meta.FindStatusCondition(h.Status.Conditions, v1alpha1.ConditionReady)
+			return ready != nil && ready.Status == is.ready && ready.Reason == is.reason &&
+				meta.IsStatusConditionTrue(h.Status.Conditions, v1alpha1.ConditionProgrammed)
+		})
+	}
+}
+
+// refuseUnconfined plugs in a pod that cannot be confined on its management
+// side: that fails, and the host names what stands in the way.
+func (e *environment) refuseUnconfined() {
+	t := e.t
+	t.Helper()
+	refused := e.port("refused", "refused", "")
+	e.create(refused)
+	await(e, refused, identified)
+	release := netnstest.TakeTable(t, netnstest.New(t, e.directory, "refused"), "inet", "slipway")
+	const table = "nftables table inet slipway in network namespace refused"
+	if output, err := e.cni("ADD", "refused", ""); err == nil || !strings.Contains(string(output), table) {
+		t.Errorf("ADD: %v, %s", err, output)
+	}
+	e.awaitProgrammed(metav1.ConditionFalse, "NetworkPort "+tenantNamespace+"/refused: ", table)
+	release()
+	e.add("refused", "")
+	e.awaitProgrammed(metav1.ConditionTrue)
+	e.delete("refused")
+	must(t, e.client.Delete(t.Context(), refused))
+	netnstest.Remove(t, filepath.Join(e.directory, "refused"))
+}
+
+// awaitProgrammed waits until the host says so, with a message that has all parts.
+func (e *environment) awaitProgrammed(status metav1.ConditionStatus, parts ...string) *v1alpha1.HostNetwork {
+	e.t.Helper()
+	return await(e, &v1alpha1.HostNetwork{ObjectMeta: metav1.ObjectMeta{Name: nodeName}}, func(h *v1alpha1.HostNetwork) bool {
+		programmed := meta.FindStatusCondition(h.Status.Conditions, v1alpha1.ConditionProgrammed)
+		return programmed != nil && programmed.Status == status &&
+			!slices.ContainsFunc(parts, func(part string) bool { return !strings.Contains(programmed.Message, part) })
+	})
+}
+
+// loseKnowledge takes away what the agent knows of a network that is in use.
+// Its links stay the same ones, and what was lost comes back.
+func (e *environment) loseKnowledge(network *v1alpha1.TenantNetwork) {
+	t := e.t
+	t.Helper()
+	links := netnstest.Run(t, e.node, "ip -o link")
+	host := e.awaitProgrammed(metav1.ConditionTrue)
+	must(t, e.client.Delete(t.Context(), host.DeepCopy()))
+	await(e, host.DeepCopy(), func(h *v1alpha1.HostNetwork) bool {
+		return h.UID != host.UID && equality.Semantic.DeepEqual(h.Spec, host.Spec) &&
+			equality.Semantic.DeepEqual(h.Status.Networks, host.Status.Networks)
+	})
+	before := network.Status
+	network.Status = v1alpha1.TenantNetworkStatus{}
+	must(t, e.client.Status().Update(t.Context(), network))
+	await(e, network, ready)
+	if network.Status.MTU != before.MTU || *network.Status.VNI != *before.VNI || *network.Status.Gateway != *before.Gateway {
+		t.Errorf("status %+v, before %+v", network.Status, before)
+	}
+	if diff := cmp.Diff(links, netnstest.Run(t, e.node, "ip -o link")); diff != "" {
+		t.Errorf("links (-before +after):\n%s", diff)
+	}
+}
