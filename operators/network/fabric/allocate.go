@@ -13,13 +13,17 @@ import (
 )
 
 // VNICandidates gives the identifiers that a network may have, in the order in
-// which it should try them: from a hash of its UID on, so that two networks
-// seldom want the same, and the same network always begins with the same.
-func VNICandidates(uid string) iter.Seq[int32] {
+// which it should try them: what it had, then from a hash of its UID on, so that
+// two networks seldom want the same, and the same network always begins with the
+// same.
+func VNICandidates(uid string, had *int32) iter.Seq[int32] {
 	sum := fnv.New32a()
 	sum.Write([]byte(uid))
 	first := sum.Sum32() % MaxVNI
 	return func(yield func(int32) bool) {
+		if had != nil && *had >= 1 && *had <= MaxVNI && !yield(*had) {
+			return
+		}
 		for i := range uint32(MaxVNI) {
 			if !yield(int32((first+i)%MaxVNI) + 1) {
 				return

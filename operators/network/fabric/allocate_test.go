@@ -15,7 +15,7 @@ import (
 
 func TestVNICandidates(t *testing.T) {
 	var got []int32
-	for vni := range VNICandidates("uid") {
+	for vni := range VNICandidates("uid", nil) {
 		got = append(got, vni)
 		if len(got) == 3 {
 			break
@@ -25,7 +25,7 @@ func TestVNICandidates(t *testing.T) {
 		t.Errorf("candidates %v do not follow each other", got)
 	}
 	seen := map[int32]bool{}
-	for vni := range VNICandidates("another") {
+	for vni := range VNICandidates("another", nil) {
 		if vni < 1 || vni > MaxVNI || seen[vni] {
 			t.Fatalf("candidate %d", vni)
 		}
@@ -33,6 +33,12 @@ func TestVNICandidates(t *testing.T) {
 	}
 	if len(seen) != MaxVNI {
 		t.Errorf("%d candidates", len(seen))
+	}
+	for vni := range VNICandidates("uid", new(int32(7))) {
+		if vni != 7 {
+			t.Errorf("begins with %d, not with what the network had", vni)
+		}
+		break
 	}
 }
 

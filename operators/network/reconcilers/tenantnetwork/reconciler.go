@@ -142,7 +142,9 @@ func (r *Reconciler) observe(ctx context.Context, key client.ObjectKey) (observa
 // VirtualNetworkID.
 func (r *Reconciler) identifierOf(ctx context.Context, network v1alpha1.TenantNetwork) (*v1alpha1.VirtualNetworkID, error) {
 	if vni := network.Status.VNI; vni != nil {
-		return r.ownIdentifier(ctx, network, *vni)
+		if own, err := r.ownIdentifier(ctx, network, *vni); err != nil || own != nil {
+			return own, err
+		}
 	}
 	own, err := r.ownIdentifiers(ctx, network)
 	if err != nil || len(own) == 0 {
@@ -180,10 +182,10 @@ func (r *Reconciler) ownIdentifiers(ctx context.Context, network v1alpha1.Tenant
 	return own, nil
 }
 
-// claimIdentifier takes the first number that nobody has. Creating the object
-// is the compare-and-swap.
+// claimIdentifier takes the first number that nobody has, beginning with the one
+// that the network says it has. Creating the object is the compare-and-swap.
 func (r *Reconciler) claimIdentifier(ctx context.Context, network v1alpha1.TenantNetwork) (*v1alpha1.VirtualNetworkID, error) {
-	for vni := range fabric.VNICandidates(string(network.UID)) {
+	for vni := range fabric.VNICandidates(string(network.UID), network.Status.VNI) {
 		claim := virtualNetworkID(network, vni)
 		err := r.Client.Create(ctx, claim)
 		if err == nil {

@@ -131,6 +131,12 @@ func TestRestoredNetworkKeepsItsIdentity(t *testing.T) {
 	if restored.UID == network.UID || *restored.Status.VNI != *before.VNI || *restored.Status.Gateway != *before.Gateway || len(e.identifiers()) != 1 {
 		e.Errorf("status %+v, before %+v, identifiers %+v", restored.Status, before, e.identifiers())
 	}
+	// Nor does it move when what names it is gone.
+	must(e, e.client.Delete(e.Context(), &e.identifiers()[0]))
+	e.reconcile(restored)
+	if *restored.Status.VNI != *before.VNI || len(e.identifiers()) != 1 {
+		e.Errorf("status %+v, before %+v, identifiers %+v", restored.Status, before, e.identifiers())
+	}
 	// Nor does the MTU go with the last HostNetwork.
 	must(e, e.client.Delete(e.Context(), host))
 	e.reconcile(restored)
@@ -190,7 +196,7 @@ func TestIdentifierOfAnotherIsLeftAlone(t *testing.T) {
 	other := network.DeepCopy()
 	other.Name, other.UID = "other", "other"
 	var wanted []int32
-	for vni := range fabric.VNICandidates(string(network.UID)) {
+	for vni := range fabric.VNICandidates(string(network.UID), nil) {
 		if wanted = append(wanted, vni); len(wanted) == 2 {
 			break
 		}
