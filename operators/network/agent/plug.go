@@ -58,7 +58,7 @@ func (a *Agent) add(ctx context.Context, request socket.Request) (socket.Reply, 
 	if err != nil {
 		return socket.Reply{}, err
 	}
-	err = a.plug(ctx, nic, *network.Status.VNI, port, side)
+	err = a.plug(ctx, nic, *network.Status.VNI, side)
 	a.refusals.record(port.UID, err)
 	if err != nil {
 		a.objects.fire() // the pass that follows reports
@@ -72,7 +72,7 @@ func (a *Agent) add(ctx context.Context, request socket.Request) (socket.Reply, 
 }
 
 // plug makes the NIC and whatever its network lacks on this node.
-func (a *Agent) plug(ctx context.Context, nic netlink.NIC, vni int32, port *v1alpha1.NetworkPort, side netlink.PodSide) error {
+func (a *Agent) plug(ctx context.Context, nic netlink.NIC, vni int32, side netlink.PodSide) error {
 	a.kernel.Lock()
 	defer a.kernel.Unlock()
 	if err := a.Host.Plug(nic); err != nil {
@@ -80,7 +80,7 @@ func (a *Agent) plug(ctx context.Context, nic netlink.NIC, vni int32, port *v1al
 	}
 	done, err := a.pass(ctx)
 	if err == nil {
-		err = a.complete(nic, vni, port, done)
+		err = a.complete(nic, vni, done)
 	}
 	if err == nil {
 		err = a.Host.Configure(nic, side)
@@ -96,7 +96,7 @@ func (a *Agent) plug(ctx context.Context, nic netlink.NIC, vni int32, port *v1al
 
 // complete tells whether everything that the NIC needs is there. The failure
 // of a pass may be about other networks.
-func (a *Agent) complete(nic netlink.NIC, vni int32, port *v1alpha1.NetworkPort, done outcome) error {
+func (a *Agent) complete(nic netlink.NIC, vni int32, done outcome) error {
 	plugged, err := a.Host.Plugged(nic.Alias.ContainerID, nic.Interface)
 	if err != nil {
 		return err
@@ -110,8 +110,8 @@ func (a *Agent) complete(nic netlink.NIC, vni int32, port *v1alpha1.NetworkPort,
 	confined := slices.ContainsFunc(done.attachments, func(at fabric.Attachment) bool {
 		return at.Link == nic.Name() && at.Namespace != ""
 	})
-	if !confined && port.Spec.PodName != "" {
-		return fmt.Errorf("confine pod %s: its network namespace %s is neither in the namespace directory nor any process's", port.Spec.PodName, nic.Namespace)
+	if !confined {
+		return fmt.Errorf("confine the pod of %s: its network namespace %s is neither in the namespace directory nor any process's", nic.Name(), nic.Namespace)
 	}
 	return nil
 }
