@@ -29,6 +29,7 @@ func TestLifeOfANetwork(t *testing.T) {
 		Spec:       v1alpha1.TenantNetworkSpec{NodeCIDR: "10.200.0.0/24", PodCIDR: "10.244.0.0/16", ServiceCIDR: "10.96.0.0/16"},
 	}
 	e.create(network)
+	e.beHosted(network)
 	await(e, network, ready)
 	if network.Status.MTU != 1350 || network.Status.Gateway.IPAddress != "10.200.0.1" {
 		t.Errorf("status %+v", network.Status)

@@ -74,7 +74,7 @@ func newEnvironment(t *testing.T) *environment {
 	must(t, err)
 	e.create(&corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: nodeName}})
 	e.create(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{
-		Name: tenantNamespace, Annotations: map[string]string{v1alpha1.AnnotationTenantUID: "uid"},
+		Name:   tenantNamespace,
 		Labels: map[string]string{v1alpha1.LabelTenant: tenantNamespace, v1alpha1.LabelTenantNamespace: "default", v1alpha1.LabelTenantName: "demo"},
 	}})
 

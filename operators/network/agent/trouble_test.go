@@ -94,3 +94,16 @@ func (e *environment) loseKnowledge(network *v1alpha1.TenantNetwork) {
 		t.Errorf("links (-before +after):\n%s", diff)
 	}
 }
+
+// beHosted makes the namespace a hosted one, after its network was refused.
+func (e *environment) beHosted(network *v1alpha1.TenantNetwork) {
+	e.t.Helper()
+	await(e, network, func(n *v1alpha1.TenantNetwork) bool {
+		refused := meta.FindStatusCondition(n.Status.Conditions, v1alpha1.ConditionReady)
+		return refused != nil && refused.Reason == "NotHosted" && n.Status.VNI == nil
+	})
+	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: tenantNamespace}}
+	must(e.t, e.client.Get(e.t.Context(), client.ObjectKeyFromObject(namespace), namespace))
+	namespace.Annotations = map[string]string{v1alpha1.AnnotationTenantUID: "uid"}
+	must(e.t, e.client.Update(e.t.Context(), namespace))
+}

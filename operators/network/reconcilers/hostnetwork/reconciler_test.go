@@ -5,6 +5,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/event"
 
 	"slipway.dev/api/v1alpha1"
 )
@@ -39,6 +40,30 @@ func TestSummary(t *testing.T) {
 			test.want.Type = v1alpha1.ConditionReady
 			if got := summary(host, test.node); got != test.want {
 				t.Errorf("summary %+v, want %+v", got, test.want)
+			}
+		})
+	}
+}
+
+// A Node's heartbeats wake nobody, and what is cached of it is enough to tell.
+func TestReadinessChanged(t *testing.T) {
+	for name, test := range map[string]struct {
+		before, after corev1.ConditionStatus
+		want          bool
+	}{
+		"a heartbeat":   {"True", "True", false},
+		"a dead node":   {"True", "Unknown", true},
+		"it comes back": {"Unknown", "True", true},
+		"still dead":    {"False", "Unknown", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cached, err := Readiness(node(test.after))
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := readinessChanged.Update(event.UpdateEvent{ObjectOld: node(test.before), ObjectNew: cached.(*corev1.Node)})
+			if got != test.want {
+				t.Errorf("readinessChanged = %v, want %v", got, test.want)
 			}
 		})
 	}
