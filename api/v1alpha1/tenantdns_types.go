@@ -36,11 +36,12 @@ type TenantDNSSpec struct {
 	// tenantName and tenantNamespace are those of the TenantCluster.
 	TenantName      string `json:"tenantName"`
 	TenantNamespace string `json:"tenantNamespace"`
-	// apiTargets are the addresses of the API; no record is made while empty.
+	// apiTargets are the addresses or host names of the API; no record is made while empty. A host name becomes a CNAME
+	// record; where there are addresses too, they alone are published.
 	// +optional
 	// +listType=set
 	APITargets []string `json:"apiTargets,omitempty"`
-	// appsTargets are the addresses at which the tenant's applications are exposed.
+	// appsTargets are the addresses or host names at which the tenant's applications are exposed.
 	// +optional
 	// +listType=set
 	AppsTargets []string `json:"appsTargets,omitempty"`
@@ -50,10 +51,10 @@ type TenantDNSSpec struct {
 type TenantDNSStatus struct {
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
-	// apiName is the fully qualified name of the API.
+	// apiName is the fully qualified name of the API; absent where no name is published.
 	// +optional
 	APIName string `json:"apiName,omitempty"`
-	// appsName is the wildcard below which applications are found.
+	// appsName is the wildcard below which applications are found; absent where no name is published.
 	// +optional
 	AppsName string `json:"appsName,omitempty"`
 	// +optional

@@ -12,9 +12,10 @@ type TenantDNSSpecApplyConfiguration struct {
 	// tenantName and tenantNamespace are those of the TenantCluster.
 	TenantName      *string `json:"tenantName,omitempty"`
 	TenantNamespace *string `json:"tenantNamespace,omitempty"`
-	// apiTargets are the addresses of the API; no record is made while empty.
+	// apiTargets are the addresses or host names of the API; no record is made while empty. A host name becomes a CNAME
+	// record; where there are addresses too, they alone are published.
 	APITargets []string `json:"apiTargets,omitempty"`
-	// appsTargets are the addresses at which the tenant's applications are exposed.
+	// appsTargets are the addresses or host names at which the tenant's applications are exposed.
 	AppsTargets []string `json:"appsTargets,omitempty"`
 }
 

@@ -12,9 +12,9 @@ import (
 // TenantDNSStatus is what the authoritative server answers.
 type TenantDNSStatusApplyConfiguration struct {
 	ObservedGeneration *int64 `json:"observedGeneration,omitempty"`
-	// apiName is the fully qualified name of the API.
+	// apiName is the fully qualified name of the API; absent where no name is published.
 	APIName *string `json:"apiName,omitempty"`
-	// appsName is the wildcard below which applications are found.
+	// appsName is the wildcard below which applications are found; absent where no name is published.
 	AppsName   *string                          `json:"appsName,omitempty"`
 	Conditions []v1.ConditionApplyConfiguration `json:"conditions,omitempty"`
 }
