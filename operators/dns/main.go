@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/validation"
@@ -60,7 +61,7 @@ func run(s settings) error {
 		return err
 	}
 	scheme := runtime.NewScheme()
-	for _, add := range []func(*runtime.Scheme) error{v1alpha1.AddToScheme, externaldns.AddToScheme} {
+	for _, add := range []func(*runtime.Scheme) error{corev1.AddToScheme, v1alpha1.AddToScheme, externaldns.AddToScheme} {
 		if err := add(scheme); err != nil {
 			return fmt.Errorf("register types: %w", err)
 		}
@@ -79,15 +80,20 @@ func run(s settings) error {
 	if err != nil {
 		return err
 	}
-	reconciler := &tenantdns.Reconciler{
+	publisher := &tenantdns.Publisher{Client: manager.GetClient(), BaseDomain: s.baseDomain}
+	if err := publisher.SetupWithManager(manager); err != nil {
+		return err
+	}
+	verifier := &tenantdns.Verifier{
 		Client:         manager.GetClient(),
+		Live:           manager.GetAPIReader(),
 		Events:         manager.GetEventRecorder("dns-operator"),
 		Server:         authority.Server{Address: s.authoritativeServer},
 		BaseDomain:     s.baseDomain,
 		RemovalTimeout: s.removalTimeout,
 		Now:            time.Now,
 	}
-	if err := reconciler.SetupWithManager(manager); err != nil {
+	if err := verifier.SetupWithManager(manager); err != nil {
 		return err
 	}
 	return manager.Start(ctrl.SetupSignalHandler())

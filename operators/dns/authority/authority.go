@@ -7,9 +7,12 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"strings"
 	"time"
 
 	"github.com/miekg/dns"
+
+	"slipway.dev/operators/dns/zone"
 )
 
 // questionTimeout is for one exchange; the server is near, and the next
@@ -22,18 +25,25 @@ type Server struct {
 	Address string
 }
 
-// Lookup gives the addresses, IPv4 and IPv6, that the server has for a name;
-// none when the name does not exist. Its errors are the same for the same
+// Lookup gives what the server has for a name: its alias, or its addresses, IPv4
+// and IPv6; nothing when the name does not exist. Where an alias leads is not
+// followed: that may be in another's zone. Its errors are the same for the same
 // cause, so that they can stand in a status.
-func (s Server) Lookup(ctx context.Context, name string) ([]netip.Addr, error) {
+func (s Server) Lookup(ctx context.Context, name string) (zone.Target, error) {
 	var addresses []netip.Addr
 	for _, kind := range []uint16{dns.TypeA, dns.TypeAAAA} {
 		reply, err := s.ask(ctx, name, kind)
 		if err != nil {
-			return nil, err
+			return zone.Target{}, err
 		}
 		for _, record := range reply.Answer {
+			// An answer goes on to what an alias leads to, where the server knows it.
+			if dns.CanonicalName(record.Header().Name) != dns.CanonicalName(name) {
+				continue
+			}
 			switch r := record.(type) {
+			case *dns.CNAME:
+				return zone.Target{Alias: strings.TrimSuffix(dns.CanonicalName(r.Target), ".")}, nil
 			case *dns.A:
 				addresses = appendIP(addresses, r.A)
 			case *dns.AAAA:
@@ -41,7 +51,7 @@ func (s Server) Lookup(ctx context.Context, name string) ([]netip.Addr, error) {
 			}
 		}
 	}
-	return addresses, nil
+	return zone.NewTarget(addresses...), nil
 }
 
 // ask wants no recursion: what a server knows from others says nothing of what

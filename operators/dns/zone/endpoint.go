@@ -1,6 +1,9 @@
 package zone
 
 import (
+	"maps"
+	"slices"
+
 	metav1ac "k8s.io/client-go/applyconfigurations/meta/v1"
 	externaldns "sigs.k8s.io/external-dns/apis/v1alpha1"
 	"sigs.k8s.io/external-dns/endpoint"
@@ -51,20 +54,27 @@ func Endpoint(tenant *v1alpha1.TenantDNS, records []Record) *DNSEndpoint {
 			WithController(true).
 			WithBlockOwnerDeletion(true))
 	for _, record := range records {
-		byType := map[string][]string{}
-		for _, target := range record.Targets {
-			kind := endpoint.RecordTypeA
-			if target.Is6() {
-				kind = endpoint.RecordTypeAAAA
-			}
-			byType[kind] = append(byType[kind], target.String())
-		}
-		for _, kind := range []string{endpoint.RecordTypeA, endpoint.RecordTypeAAAA} {
-			if targets := byType[kind]; len(targets) > 0 {
-				desired.Spec.Endpoints = append(desired.Spec.Endpoints,
-					&endpoint.Endpoint{DNSName: record.Name, RecordType: kind, RecordTTL: recordTTL, Targets: targets})
-			}
-		}
+		desired.Spec.Endpoints = append(desired.Spec.Endpoints, endpoints(record)...)
 	}
 	return desired
+}
+
+// endpoints of a record: one for each type.
+func endpoints(record Record) []*endpoint.Endpoint {
+	byType := map[string][]string{}
+	for _, address := range record.Target.Addresses {
+		kind := endpoint.RecordTypeA
+		if address.Is6() {
+			kind = endpoint.RecordTypeAAAA
+		}
+		byType[kind] = append(byType[kind], address.String())
+	}
+	if alias := record.Target.Alias; alias != "" {
+		byType[endpoint.RecordTypeCNAME] = []string{alias}
+	}
+	var result []*endpoint.Endpoint
+	for _, kind := range slices.Sorted(maps.Keys(byType)) {
+		result = append(result, &endpoint.Endpoint{DNSName: record.Name, RecordType: kind, RecordTTL: recordTTL, Targets: byType[kind]})
+	}
+	return result
 }

@@ -15,14 +15,20 @@ func Ready() metav1.Condition {
 	return conditions.True(conditionReady, "Served", "")
 }
 
-// Invalid says that the spec cannot be fulfilled, and why.
-func Invalid(cause error) metav1.Condition {
+// invalid says that the spec cannot be fulfilled, and why.
+func invalid(cause error) metav1.Condition {
 	return conditions.False(conditionReady, "InvalidSpec", cause.Error())
 }
 
-// WaitingForTargets says that there is nothing yet that the API's name can point at.
-func WaitingForTargets() metav1.Condition {
-	return conditions.False(conditionReady, "WaitingForTargets", "spec.apiTargets is empty: no address to point at yet")
+// notHosted says why a TenantDNS does not count where it is.
+func notHosted(cause string) metav1.Condition {
+	return conditions.False(conditionReady, "NotHosted", cause)
+}
+
+// nothingToPublish is as it should be: a tenant that is not exposed outside the
+// management cluster has nothing that a name could lead to.
+func nothingToPublish() metav1.Condition {
+	return conditions.True(conditionReady, "NothingToPublish", "spec.apiTargets and spec.appsTargets are empty")
 }
 
 // WaitingForServer says which name is not served as desired.
@@ -35,7 +41,7 @@ func Deleting(remaining string) metav1.Condition {
 	return conditions.False(conditionReady, "Deleting", remaining)
 }
 
-// Report is the status of a tenant with these names.
+// Report is the status of a tenant with these names; none where none is published.
 func Report(tenant *v1alpha1.TenantDNS, names Names, ready metav1.Condition) *slipwayac.TenantDNSApplyConfiguration {
 	status := slipwayac.TenantDNSStatus().
 		WithObservedGeneration(tenant.Generation).

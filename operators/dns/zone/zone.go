@@ -3,8 +3,8 @@
 package zone
 
 import (
+	"cmp"
 	"fmt"
-	"maps"
 	"net/netip"
 	"slices"
 	"strings"
@@ -47,32 +47,77 @@ func NamesOf(spec v1alpha1.TenantDNSSpec, baseDomain string) (Names, error) {
 	return names, nil
 }
 
-// Record is a name with the addresses that it shall have.
+// List gives the names, and none where there are none.
+func (n Names) List() []string {
+	if n == (Names{}) {
+		return nil
+	}
+	return []string{n.API, n.Apps}
+}
+
+// include tells whether a name is one of these, or below the wildcard.
+func (n Names) include(name string) bool {
+	return name == n.API || strings.HasSuffix(name, strings.TrimPrefix(n.Apps, "*"))
+}
+
+// Target is what a name leads to: addresses or, where it is an alias (CNAME),
+// another name. The zero value is a name that is not there.
+type Target struct {
+	// Addresses, sorted and each once.
+	Addresses []netip.Addr
+	// Alias is fully qualified, without the last dot.
+	Alias string
+}
+
+// NewTarget gives addresses in their canonical order.
+func NewTarget(addresses ...netip.Addr) Target {
+	slices.SortFunc(addresses, netip.Addr.Compare)
+	return Target{Addresses: slices.Compact(addresses)}
+}
+
+// Empty tells whether a name leads nowhere.
+func (t Target) Empty() bool { return t.Alias == "" && len(t.Addresses) == 0 }
+
+// Equal compares targets.
+func (t Target) Equal(other Target) bool {
+	return t.Alias == other.Alias && slices.Equal(t.Addresses, other.Addresses)
+}
+
+// String is for people; it does not depend on the order in which a server answers.
+func (t Target) String() string {
+	if t.Alias != "" {
+		return "alias " + t.Alias
+	}
+	if len(t.Addresses) == 0 {
+		return "no address"
+	}
+	texts := make([]string, len(t.Addresses))
+	for i, addr := range t.Addresses {
+		texts[i] = addr.String()
+	}
+	return strings.Join(texts, ", ")
+}
+
+// Record is a name and what it shall lead to.
 type Record struct {
-	Name    string
-	Targets []netip.Addr
+	Name   string
+	Target Target
 }
 
 // Records are those of a tenant; a name without targets has none. An error
-// names the target that is no address.
+// names the target that is neither an address nor a host name.
 func Records(spec v1alpha1.TenantDNSSpec, names Names) ([]Record, error) {
 	var records []Record
 	for _, r := range []struct {
 		field, name string
 		targets     []string
 	}{{"apiTargets", names.API, spec.APITargets}, {"appsTargets", names.Apps, spec.AppsTargets}} {
-		record := Record{Name: r.name}
-		for _, text := range r.targets {
-			addr, err := netip.ParseAddr(text)
-			if err != nil {
-				return nil, fmt.Errorf("spec.%s: %q is not an IP address", r.field, text)
-			}
-			record.Targets = append(record.Targets, addr.Unmap().WithZone(""))
+		target, err := targetOf(r.targets, names)
+		if err != nil {
+			return nil, fmt.Errorf("spec.%s: %w", r.field, err)
 		}
-		slices.SortFunc(record.Targets, netip.Addr.Compare)
-		record.Targets = slices.Compact(record.Targets)
-		if len(record.Targets) > 0 {
-			records = append(records, record)
+		if !target.Empty() {
+			records = append(records, Record{Name: r.name, Target: target})
 		}
 	}
 	return records, nil
@@ -87,62 +132,34 @@ func RecordNames(records []Record) []string {
 	return names
 }
 
-// Question is the name to ask for in order to see a name's records.
-func Question(name string) string {
-	if below, ok := strings.CutPrefix(name, "*."); ok {
-		return wildcardProbe + "." + below
-	}
-	return name
-}
-
-// Answer is what the authoritative server says of one name.
-type Answer struct {
-	// Addresses in any order; empty when the name does not exist.
-	Addresses []netip.Addr
-	// Err says why there is no answer.
-	Err error
-}
-
-// Missing says, for the first record that the answers do not fulfil, what is
-// missing; it is empty when all are served exactly. Answers are by record name.
-func Missing(records []Record, answers map[string]Answer) string {
-	for _, record := range records {
-		answer := answers[record.Name]
-		got := slices.Clone(answer.Addresses)
-		slices.SortFunc(got, netip.Addr.Compare)
-		got = slices.Compact(got)
+// targetOf prefers addresses, as a name has either addresses or one alias. Of
+// several host names, which lead to the same, it takes the first in their order.
+func targetOf(texts []string, names Names) (Target, error) {
+	var addresses []netip.Addr
+	var hosts []string
+	for _, text := range texts {
+		if addr, err := netip.ParseAddr(text); err == nil {
+			addresses = append(addresses, addr.Unmap().WithZone(""))
+			continue
+		}
+		host := strings.ToLower(strings.TrimSuffix(text, "."))
 		switch {
-		case answer.Err != nil:
-			return fmt.Sprintf("%s: %v", record.Name, answer.Err)
-		case !slices.Equal(got, record.Targets):
-			return fmt.Sprintf("%s: has %s, shall have %s", record.Name, list(got), list(record.Targets))
+		case !isHostName(host):
+			return Target{}, fmt.Errorf("%q is neither an IP address nor a host name; write for example 192.0.2.1 or lb.example.com", text)
+		case names.include(host):
+			return Target{}, fmt.Errorf("%q is a name of this tenant and would lead to itself; give the host that it shall lead to", text)
 		}
+		hosts = append(hosts, host)
 	}
-	return ""
+	if len(addresses) > 0 || len(hosts) == 0 {
+		return NewTarget(addresses...), nil
+	}
+	return Target{Alias: slices.MinFunc(hosts, cmp.Compare[string])}, nil
 }
 
-// Remaining says which name is still answered for, or may be; it is empty when
-// none is.
-func Remaining(answers map[string]Answer) string {
-	for _, name := range slices.Sorted(maps.Keys(answers)) {
-		switch answer := answers[name]; {
-		case answer.Err != nil:
-			return fmt.Sprintf("%s: %v", name, answer.Err)
-		case len(answer.Addresses) > 0:
-			return fmt.Sprintf("%s: still has %s", name, list(answer.Addresses))
-		}
-	}
-	return ""
-}
-
-func list(addresses []netip.Addr) string {
-	if len(addresses) == 0 {
-		return "no address"
-	}
-	texts := make([]string, len(addresses))
-	for i, addr := range addresses {
-		texts[i] = addr.String()
-	}
-	slices.Sort(texts)
-	return strings.Join(texts, ", ")
+// isHostName wants, beyond the syntax, a last label that is no number: only a
+// mistyped address ends so (RFC 3696, section 2).
+func isHostName(text string) bool {
+	last := text[strings.LastIndex(text, ".")+1:]
+	return len(validation.IsDNS1123Subdomain(text)) == 0 && strings.Trim(last, "0123456789") != ""
 }

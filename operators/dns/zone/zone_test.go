@@ -120,32 +120,105 @@ spec:
 	}
 }
 
-func TestRecordsRejectsWhatIsNoAddress(t *testing.T) {
-	_, err := Records(spec(func(s *v1alpha1.TenantDNSSpec) { s.AppsTargets = []string{"lb.example.com"} }), Names{})
-	const want = `spec.appsTargets: "lb.example.com" is not an IP address`
-	if err == nil || err.Error() != want {
-		t.Errorf("got error %v, want %s", err, want)
+func TestEndpointOfAnAlias(t *testing.T) {
+	names := Names{API: "api.demo.team.example.com", Apps: "*.apps.demo.team.example.com"}
+	s := spec(func(s *v1alpha1.TenantDNSSpec) {
+		s.APITargets, s.AppsTargets = []string{"LB.example.org."}, []string{"b.example.org", "a.example.org"}
+	})
+	records, err := Records(s, names)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, e := range Endpoint(&v1alpha1.TenantDNS{}, records).Spec.Endpoints {
+		got = append(got, e.DNSName+" "+e.RecordType+" "+strings.Join(e.Targets, ","))
+	}
+	want := []string{"api.demo.team.example.com CNAME lb.example.org", "*.apps.demo.team.example.com CNAME a.example.org"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
 
+func TestRecords(t *testing.T) {
+	names := Names{API: "api.demo.team.example.com", Apps: "*.apps.demo.team.example.com"}
+	tests := map[string]struct {
+		targets []string
+		want    string // of the API's record
+		err     string
+	}{
+		"nothing":                 {want: "no record"},
+		"addresses":               {targets: []string{"192.0.2.2", "192.0.2.1", "192.0.2.2"}, want: "192.0.2.1, 192.0.2.2"},
+		"host name":               {targets: []string{"lb.example.org"}, want: "alias lb.example.org"},
+		"addresses are preferred": {targets: []string{"lb.example.org", "192.0.2.1"}, want: "192.0.2.1"},
+		"single label":            {targets: []string{"nodes"}, want: "alias nodes"},
+		"no host name": {
+			targets: []string{"lb example"},
+			err:     `spec.apiTargets: "lb example" is neither an IP address nor a host name; write for example 192.0.2.1 or lb.example.com`,
+		},
+		"mistyped address": {
+			targets: []string{"192.0.2.300"},
+			err:     `spec.apiTargets: "192.0.2.300" is neither an IP address nor a host name; write for example 192.0.2.1 or lb.example.com`,
+		},
+		"alias of itself": {
+			targets: []string{"api.demo.team.example.com"},
+			err:     `spec.apiTargets: "api.demo.team.example.com" is a name of this tenant and would lead to itself; give the host that it shall lead to`,
+		},
+		"alias below its wildcard": {
+			targets: []string{"lb.apps.demo.team.example.com"},
+			err:     `spec.apiTargets: "lb.apps.demo.team.example.com" is a name of this tenant and would lead to itself; give the host that it shall lead to`,
+		},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			records, err := Records(spec(func(s *v1alpha1.TenantDNSSpec) { s.APITargets = test.targets }), names)
+			got, gotErr := "no record", ""
+			if len(records) > 0 {
+				got = records[0].Target.String()
+			}
+			if err != nil {
+				got, gotErr = "", err.Error()
+			}
+			if got != test.want || gotErr != test.err {
+				t.Errorf("got %q and error %q, want %q and %q", got, gotErr, test.want, test.err)
+			}
+		})
+	}
+}
+
+func addresses(texts ...string) Target {
+	var result []netip.Addr
+	for _, text := range texts {
+		result = append(result, netip.MustParseAddr(text))
+	}
+	return NewTarget(result...)
+}
+
 func TestMissing(t *testing.T) {
-	one, two := netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("192.0.2.2")
-	records := []Record{{Name: "api.x", Targets: []netip.Addr{one, two}}, {Name: "*.apps.x", Targets: []netip.Addr{one}}}
-	apps := Answer{Addresses: []netip.Addr{one}}
+	records := []Record{
+		{Name: "api.x", Target: addresses("192.0.2.1", "192.0.2.2")},
+		{Name: "*.apps.x", Target: Target{Alias: "lb.example.org"}},
+	}
+	api, apps := Answer{Target: addresses("192.0.2.2", "192.0.2.1")}, Answer{Target: Target{Alias: "lb.example.org"}}
 	tests := map[string]struct {
 		answers map[string]Answer
 		want    string
 	}{
-		"served, in another order": {
-			answers: map[string]Answer{"api.x": {Addresses: []netip.Addr{two, one}}, "*.apps.x": apps},
-		},
+		"served, in another order": {answers: map[string]Answer{"api.x": api, "*.apps.x": apps}},
 		"not there": {
 			answers: map[string]Answer{"*.apps.x": apps},
 			want:    "api.x: has no address, shall have 192.0.2.1, 192.0.2.2",
 		},
 		"one too many": {
-			answers: map[string]Answer{"api.x": {Addresses: []netip.Addr{two, one}}, "*.apps.x": {Addresses: []netip.Addr{one, two}}},
-			want:    "*.apps.x: has 192.0.2.1, 192.0.2.2, shall have 192.0.2.1",
+			answers: map[string]Answer{"api.x": {Target: addresses("192.0.2.1", "192.0.2.2", "192.0.2.3")}, "*.apps.x": apps},
+			want:    "api.x: has 192.0.2.1, 192.0.2.2, 192.0.2.3, shall have 192.0.2.1, 192.0.2.2",
+		},
+		"addresses where there shall be an alias": {
+			answers: map[string]Answer{"api.x": api, "*.apps.x": {Target: addresses("192.0.2.1")}},
+			want:    "*.apps.x: has 192.0.2.1, shall have alias lb.example.org",
+		},
+		"another alias": {
+			answers: map[string]Answer{"api.x": api, "*.apps.x": {Target: Target{Alias: "old.example.org"}}},
+			want:    "*.apps.x: has alias old.example.org, shall have alias lb.example.org",
 		},
 		"no answer": {
 			answers: map[string]Answer{"api.x": {Err: errors.New("server answers REFUSED")}, "*.apps.x": apps},
@@ -162,13 +235,13 @@ func TestMissing(t *testing.T) {
 }
 
 func TestRemaining(t *testing.T) {
-	one := netip.MustParseAddr("192.0.2.1")
 	tests := map[string]struct {
 		answers map[string]Answer
 		want    string
 	}{
 		"gone":          {answers: map[string]Answer{"api.x": {}, "*.apps.x": {}}},
-		"still there":   {answers: map[string]Answer{"api.x": {Addresses: []netip.Addr{one}}}, want: "api.x: still has 192.0.2.1"},
+		"still there":   {answers: map[string]Answer{"api.x": {Target: addresses("192.0.2.1")}}, want: "api.x: still has 192.0.2.1"},
+		"alias":         {answers: map[string]Answer{"api.x": {Target: Target{Alias: "lb.example.org"}}}, want: "api.x: still has alias lb.example.org"},
 		"server is off": {answers: map[string]Answer{"api.x": {Err: errors.New("no answer")}}, want: "api.x: no answer"},
 	}
 	for name, test := range tests {

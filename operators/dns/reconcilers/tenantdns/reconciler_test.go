@@ -2,156 +2,38 @@ package tenantdns
 
 import (
 	"context"
-	"os/exec"
-	"path/filepath"
+	"fmt"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	eventsv1 "k8s.io/api/events/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/util/wait"
+	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	externaldns "sigs.k8s.io/external-dns/apis/v1alpha1"
 
 	"slipway.dev/api/v1alpha1"
-	"slipway.dev/kit/operator"
-	"slipway.dev/kit/testenv"
-	"slipway.dev/operators/dns/authority"
-	"slipway.dev/operators/dns/bindtest"
 )
-
-const (
-	apiName  = "api.demo.team.example.test"
-	appsName = "*.apps.demo.team.example.test"
-)
-
-// environment is an API server and a BIND server, with the operator between
-// them. The test does what external-dns does: it carries records over.
-type environment struct {
-	client client.Client // without a cache
-	bind   *bindtest.Server
-	ahead  atomic.Int64 // nanoseconds by which the operator's clock is ahead
-}
-
-const removalTimeout = 10 * time.Minute
-
-func newEnvironment(t *testing.T) *environment {
-	t.Helper()
-	e := &environment{}
-	config := testenv.Start(t, testenv.SlipwayCRDs(4),
-		filepath.Join(moduleDir(t, "sigs.k8s.io/external-dns"), "config", "crd", "standard", "dnsendpoints.externaldns.k8s.io.yaml"))
-	scheme := runtime.NewScheme()
-	for _, add := range []func(*runtime.Scheme) error{corev1.AddToScheme, eventsv1.AddToScheme, v1alpha1.AddToScheme, externaldns.AddToScheme} {
-		if err := add(scheme); err != nil {
-			t.Fatal(err)
-		}
-	}
-	metav1.AddToGroupVersion(scheme, externaldns.GroupVersion)
-	var err error
-	if e.client, err = client.New(config, client.Options{Scheme: scheme}); err != nil {
-		t.Fatal(err)
-	}
-	cacheOptions, err := CacheOptions()
-	if err != nil {
-		t.Fatal(err)
-	}
-	options := operator.Options{MetricsAddress: "0", HealthAddress: "0"}
-	manager, err := options.NewManager(testenv.As(t, config, "../../../../charts/dns-operator/templates/clusterrole.yaml"), "dns-operator", scheme, cacheOptions)
-	if err != nil {
-		t.Fatal(err)
-	}
-	e.bind = bindtest.Start(t)
-	reconciler := &Reconciler{
-		Client:         manager.GetClient(),
-		Events:         manager.GetEventRecorder("dns-operator"),
-		Server:         authority.Server{Address: e.bind.Address},
-		BaseDomain:     bindtest.Zone,
-		RemovalTimeout: removalTimeout,
-		Now:            func() time.Time { return time.Now().Add(time.Duration(e.ahead.Load())) },
-	}
-	if err := reconciler.SetupWithManager(manager); err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- manager.Start(ctx) }()
-	t.Cleanup(func() {
-		cancel()
-		if err := <-done; err != nil {
-			t.Errorf("manager: %v", err)
-		}
-	})
-	return e
-}
-
-func (e *environment) createTenant(t *testing.T, namespace string, spec v1alpha1.TenantDNSSpec) *v1alpha1.TenantDNS {
-	t.Helper()
-	if err := e.client.Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}}); err != nil {
-		t.Fatal(err)
-	}
-	tenant := &v1alpha1.TenantDNS{ObjectMeta: metav1.ObjectMeta{Name: "demo", Namespace: namespace}, Spec: spec}
-	if err := e.client.Create(t.Context(), tenant); err != nil {
-		t.Fatal(err)
-	}
-	return tenant
-}
-
-func (e *environment) await(t *testing.T, what string, wanted func() (bool, error)) {
-	t.Helper()
-	err := wait.PollUntilContextTimeout(t.Context(), 20*time.Millisecond, time.Minute, true,
-		func(context.Context) (bool, error) { return wanted() })
-	if err != nil {
-		t.Fatalf("%s: %v", what, err)
-	}
-}
-
-func (e *environment) awaitReason(t *testing.T, tenant *v1alpha1.TenantDNS, reason, message string) {
-	t.Helper()
-	e.await(t, "condition Ready is "+reason+" "+message, func() (bool, error) {
-		if err := e.client.Get(t.Context(), client.ObjectKeyFromObject(tenant), tenant); err != nil {
-			return false, err
-		}
-		ready := meta.FindStatusCondition(tenant.Status.Conditions, "Ready")
-		return ready != nil && ready.Reason == reason && strings.Contains(ready.Message, message) &&
-			ready.ObservedGeneration == tenant.Generation, nil
-	})
-}
-
-func (e *environment) awaitGone(t *testing.T, tenant *v1alpha1.TenantDNS) {
-	t.Helper()
-	e.await(t, "TenantDNS is gone", func() (bool, error) {
-		err := e.client.Get(t.Context(), client.ObjectKeyFromObject(tenant), tenant)
-		return apierrors.IsNotFound(err), client.IgnoreNotFound(err)
-	})
-}
-
-func (e *environment) patch(t *testing.T, tenant *v1alpha1.TenantDNS, change func()) {
-	t.Helper()
-	before := client.MergeFrom(tenant.DeepCopy())
-	change()
-	if err := e.client.Patch(t.Context(), tenant, before); err != nil {
-		t.Fatal(err)
-	}
-}
 
 func TestTenantDNS(t *testing.T) {
 	e := newEnvironment(t)
 	t.Run("life", e.testLife)
-	t.Run("invalid name recovers", e.testInvalidName)
+	t.Run("aliases", e.testAliases)
+	t.Run("invalid target recovers", e.testInvalidTarget)
+	t.Run("another's names", e.testNotHosted)
+	t.Run("at rest", e.testAtRest)
 	t.Run("removal is bounded", e.testBoundedRemoval)
+	t.Run("slow server", e.testSlowServer)
 }
 
 func (e *environment) testLife(t *testing.T) {
-	tenant := e.createTenant(t, "tenant-demo-00000001", v1alpha1.TenantDNSSpec{TenantName: "demo", TenantNamespace: "team"})
-	e.awaitReason(t, tenant, "WaitingForTargets", "spec.apiTargets is empty")
-	if tenant.Status.APIName != apiName || tenant.Status.AppsName != appsName {
-		t.Errorf("names in status: %+v", tenant.Status)
+	tenant := e.createTenant(t, "demo", v1alpha1.TenantDNSSpec{})
+	e.awaitReason(t, tenant, "NothingToPublish", "")
+	if !meta.IsStatusConditionTrue(tenant.Status.Conditions, "Ready") || tenant.Status.APIName != "" {
+		t.Errorf("nothing to publish: %+v", tenant.Status)
 	}
 
 	e.patch(t, tenant, func() {
@@ -159,6 +41,9 @@ func (e *environment) testLife(t *testing.T) {
 		tenant.Spec.AppsTargets = []string{"192.0.2.9"}
 	})
 	e.awaitReason(t, tenant, "WaitingForAuthoritativeServer", apiName+": has no address, shall have 192.0.2.1, 192.0.2.2")
+	if tenant.Status.APIName != apiName || tenant.Status.AppsName != appsName {
+		t.Errorf("names in status: %+v", tenant.Status)
+	}
 	e.checkEndpoint(t, tenant)
 
 	e.bind.Set(t, apiName, "60 IN A 192.0.2.1")
@@ -182,10 +67,7 @@ func (e *environment) testLife(t *testing.T) {
 		t.Fatal(err)
 	}
 	e.awaitReason(t, tenant, "Deleting", appsName+": still has 192.0.2.9")
-	err := e.client.Get(t.Context(), client.ObjectKeyFromObject(tenant), &externaldns.DNSEndpoint{})
-	if !apierrors.IsNotFound(err) {
-		t.Errorf("DNSEndpoint is still there: %v", err)
-	}
+	e.awaitNoEndpoint(t, tenant)
 	e.bind.Set(t, appsName)
 	e.awaitReason(t, tenant, "Deleting", apiName+": still has 192.0.2.3")
 	e.bind.Set(t, apiName)
@@ -195,11 +77,7 @@ func (e *environment) testLife(t *testing.T) {
 // checkEndpoint looks at the records, and that they are repaired.
 func (e *environment) checkEndpoint(t *testing.T, tenant *v1alpha1.TenantDNS) {
 	t.Helper()
-	endpoint := &externaldns.DNSEndpoint{}
-	key := client.ObjectKeyFromObject(tenant)
-	if err := e.client.Get(t.Context(), key, endpoint); err != nil {
-		t.Fatal(err)
-	}
+	endpoint := e.awaitEndpoint(t, tenant)
 	if got := endpoint.Spec.Endpoints; len(got) != 2 || got[0].DNSName != apiName || got[1].DNSName != appsName {
 		t.Errorf("endpoints are %v", got)
 	}
@@ -208,16 +86,47 @@ func (e *environment) checkEndpoint(t *testing.T, tenant *v1alpha1.TenantDNS) {
 		t.Fatal(err)
 	}
 	e.await(t, "DNSEndpoint is made again", func() (bool, error) {
-		err := e.client.Get(t.Context(), key, endpoint)
+		err := e.client.Get(t.Context(), client.ObjectKeyFromObject(tenant), endpoint)
 		return err == nil && endpoint.UID != uid, client.IgnoreNotFound(err)
 	})
 }
 
-func (e *environment) testInvalidName(t *testing.T) {
-	tenant := e.createTenant(t, "tenant-demo-00000002", v1alpha1.TenantDNSSpec{TenantName: "de.mo", TenantNamespace: "team"})
-	e.awaitReason(t, tenant, "InvalidSpec", `spec.tenantName "de.mo" cannot be part of a DNS name`)
-	e.patch(t, tenant, func() { tenant.Spec.TenantName = "demo" })
-	e.awaitReason(t, tenant, "WaitingForTargets", "")
+// testAliases: what is exposed at a host name gets CNAME records.
+func (e *environment) testAliases(t *testing.T) {
+	const api, apps = "api.alias.team.example.test", "*.apps.alias.team.example.test"
+	tenant := e.createTenant(t, "alias", v1alpha1.TenantDNSSpec{
+		APITargets: []string{"nodes.example.com"}, AppsTargets: []string{"nodes.example.com"},
+	})
+	e.awaitReason(t, tenant, "WaitingForAuthoritativeServer", api+": has no address, shall have alias nodes.example.com")
+	for _, record := range e.awaitEndpoint(t, tenant).Spec.Endpoints {
+		if record.RecordType != "CNAME" || len(record.Targets) != 1 || record.Targets[0] != "nodes.example.com" {
+			t.Errorf("endpoint %v, want an alias of nodes.example.com", record)
+		}
+	}
+	e.bind.Set(t, api, "60 IN CNAME nodes.example.com.")
+	e.bind.Set(t, apps, "60 IN CNAME elsewhere.example.com.")
+	e.awaitReason(t, tenant, "WaitingForAuthoritativeServer", apps+": has alias elsewhere.example.com, shall have alias nodes.example.com")
+	e.bind.Set(t, apps, "60 IN CNAME nodes.example.com.")
+	e.awaitReason(t, tenant, "Served", "")
+
+	// No longer exposed, it is Ready and its records are withdrawn.
+	e.patch(t, tenant, func() { tenant.Spec.APITargets, tenant.Spec.AppsTargets = nil, nil })
+	e.awaitReason(t, tenant, "NothingToPublish", "")
+	e.awaitNoEndpoint(t, tenant)
+	if err := e.client.Delete(t.Context(), tenant); err != nil {
+		t.Fatal(err)
+	}
+	e.awaitReason(t, tenant, "Deleting", "still has alias nodes.example.com")
+	e.bind.Set(t, api)
+	e.bind.Set(t, apps)
+	e.awaitGone(t, tenant)
+}
+
+func (e *environment) testInvalidTarget(t *testing.T) {
+	tenant := e.createTenant(t, "invalid", v1alpha1.TenantDNSSpec{APITargets: []string{"192.0.2.300"}})
+	e.awaitReason(t, tenant, "InvalidSpec", `spec.apiTargets: "192.0.2.300" is neither an IP address nor a host name`)
+	e.patch(t, tenant, func() { tenant.Spec.APITargets = nil })
+	e.awaitReason(t, tenant, "NothingToPublish", "")
 	// Without a record there is nothing to wait for.
 	if err := e.client.Delete(t.Context(), tenant); err != nil {
 		t.Fatal(err)
@@ -225,9 +134,102 @@ func (e *environment) testInvalidName(t *testing.T) {
 	e.awaitGone(t, tenant)
 }
 
+// testNotHosted: a team that may write into its own namespace gets no name of
+// another tenant, whatever its namespace says of itself.
+func (e *environment) testNotHosted(t *testing.T) {
+	victim := v1alpha1.TenantDNSSpec{TenantName: "victim", TenantNamespace: "team", APITargets: []string{"6.6.6.6"}}
+	e.createNamespace(t, "attacker", map[string]string{
+		v1alpha1.LabelTenant: "attacker", v1alpha1.LabelTenantName: "victim", v1alpha1.LabelTenantNamespace: "team",
+	})
+	forged := &v1alpha1.TenantDNS{ObjectMeta: metav1.ObjectMeta{Name: "demo", Namespace: "attacker"}, Spec: victim}
+	foreign := &externaldns.DNSEndpoint{ObjectMeta: metav1.ObjectMeta{
+		Name: "demo", Namespace: "attacker", Labels: map[string]string{v1alpha1.LabelTenant: "attacker"},
+	}}
+	for _, object := range []client.Object{foreign, forged} {
+		if err := e.client.Create(t.Context(), object); err != nil {
+			t.Fatal(err)
+		}
+	}
+	e.awaitReason(t, forged, "NotHosted", "Namespace attacker is not the hosted namespace of a TenantCluster")
+	if err := e.client.Get(t.Context(), client.ObjectKeyFromObject(foreign), foreign); err != nil || len(foreign.Spec.Endpoints) > 0 {
+		t.Errorf("a DNSEndpoint that is not the operator's: %v, %v", err, foreign.Spec.Endpoints)
+	}
+
+	// What was published for a tenant goes when its namespace is no longer hosted.
+	tenant := e.createTenant(t, "victim", v1alpha1.TenantDNSSpec{APITargets: []string{"192.0.2.1"}})
+	e.bind.Set(t, "api.victim.team.example.test", "60 IN A 192.0.2.1")
+	e.awaitReason(t, tenant, "Served", "")
+	e.patch(t, tenant, func() { tenant.Spec.TenantName = "other" })
+	e.awaitReason(t, tenant, "NotHosted", "spec names TenantCluster team/other")
+	e.awaitNoEndpoint(t, tenant)
+	e.patch(t, tenant, func() { tenant.Spec.TenantName = "victim" })
+	e.awaitReason(t, tenant, "Served", "")
+	namespace := &corev1.Namespace{}
+	if err := e.client.Get(t.Context(), client.ObjectKey{Name: tenant.Namespace}, namespace); err != nil {
+		t.Fatal(err)
+	}
+	delete(namespace.Labels, v1alpha1.LabelTenant)
+	if err := e.client.Update(t.Context(), namespace); err != nil {
+		t.Fatal(err)
+	}
+	e.awaitReason(t, tenant, "NotHosted", "is not the hosted namespace")
+	e.awaitNoEndpoint(t, tenant)
+	// Its names are another's now: it does not wait for them to go.
+	if err := e.client.Delete(t.Context(), tenant); err != nil {
+		t.Fatal(err)
+	}
+	e.awaitGone(t, tenant)
+}
+
+// testAtRest: asking again and again writes nothing.
+func (e *environment) testAtRest(t *testing.T) {
+	tenant := e.createTenant(t, "rest", v1alpha1.TenantDNSSpec{APITargets: []string{"192.0.2.1"}})
+	e.bind.Set(t, "api.rest.team.example.test", "60 IN A 192.0.2.1")
+	e.awaitReason(t, tenant, "Served", "")
+	key := client.ObjectKeyFromObject(tenant)
+	e.await(t, "the cache has the report", func() (bool, error) {
+		cached := &v1alpha1.TenantDNS{}
+		err := e.cached.Get(t.Context(), key, cached)
+		return cached.ResourceVersion == tenant.ResourceVersion, err
+	})
+	reconcile := func() {
+		t.Helper()
+		for _, reconciler := range []interface {
+			Reconcile(context.Context, ctrl.Request) (ctrl.Result, error)
+		}{e.publisher, e.verifier} {
+			if _, err := reconciler.Reconcile(t.Context(), ctrl.Request{NamespacedName: key}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	reconcile()
+	before := e.writes.Load()
+	for range 3 {
+		reconcile()
+	}
+	if got := e.writes.Load() - before; got > 0 {
+		t.Errorf("%d writes though nothing changed", got)
+	}
+}
+
+// testSlowServer: questions without an answer keep no records from being published.
+func (e *environment) testSlowServer(t *testing.T) {
+	for n := range concurrentVerifications {
+		e.createTenant(t, fmt.Sprintf("slow-%d", n), v1alpha1.TenantDNSSpec{APITargets: []string{"192.0.2.1"}})
+	}
+	tenant := e.createTenant(t, "slow-last", v1alpha1.TenantDNSSpec{APITargets: []string{"192.0.2.1"}})
+	begin := time.Now()
+	e.awaitEndpoint(t, tenant)
+	if took := time.Since(begin); took > lookupTimeout {
+		t.Errorf("publishing took %s: it waits for answers to other questions", took)
+	}
+	// Questions have deadlines, so there is a turn for everybody.
+	e.awaitReason(t, tenant, "WaitingForAuthoritativeServer", "api.slow-last.team.example.test")
+}
+
 func (e *environment) testBoundedRemoval(t *testing.T) {
-	tenant := e.createTenant(t, "tenant-demo-00000003",
-		v1alpha1.TenantDNSSpec{TenantName: "demo", TenantNamespace: "team", APITargets: []string{"192.0.2.1"}})
+	tenant := e.createTenant(t, "demo-2", v1alpha1.TenantDNSSpec{APITargets: []string{"192.0.2.1"}})
+	const apiName = "api.demo-2.team.example.test"
 	e.bind.Set(t, apiName, "60 IN A 192.0.2.1")
 	e.awaitReason(t, tenant, "Served", "")
 	if err := e.client.Delete(t.Context(), tenant); err != nil {
@@ -248,13 +250,4 @@ func (e *environment) testBoundedRemoval(t *testing.T) {
 		}
 		return false, nil
 	})
-}
-
-func moduleDir(t *testing.T, module string) string {
-	t.Helper()
-	out, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", module).Output()
-	if err != nil {
-		t.Fatalf("find module %s: %v", module, err)
-	}
-	return strings.TrimSpace(string(out))
 }

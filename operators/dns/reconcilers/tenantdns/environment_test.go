@@ -1,0 +1,227 @@
+package tenantdns
+
+import (
+	"context"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	eventsv1 "k8s.io/api/events/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/wait"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	externaldns "sigs.k8s.io/external-dns/apis/v1alpha1"
+
+	"slipway.dev/api/v1alpha1"
+	"slipway.dev/kit/operator"
+	"slipway.dev/kit/testenv"
+	"slipway.dev/operators/dns/authority"
+	"slipway.dev/operators/dns/bindtest"
+	"slipway.dev/operators/dns/zone"
+)
+
+const (
+	apiName  = "api.demo.team.example.test"
+	appsName = "*.apps.demo.team.example.test"
+)
+
+// environment is an API server and a BIND server, with the operator between
+// them. The test does what external-dns does: it carries records over.
+type environment struct {
+	client client.Client // without a cache
+	bind   *bindtest.Server
+	ahead  atomic.Int64 // nanoseconds by which the operator's clock is ahead
+	writes atomic.Int64 // of the operator, by server-side apply
+
+	cached    client.Client
+	publisher *Publisher
+	verifier  *Verifier
+}
+
+const removalTimeout = 10 * time.Minute
+
+func newEnvironment(t *testing.T) *environment {
+	t.Helper()
+	e := &environment{}
+	config := testenv.Start(t, testenv.SlipwayCRDs(4),
+		filepath.Join(moduleDir(t, "sigs.k8s.io/external-dns"), "config", "crd", "standard", "dnsendpoints.externaldns.k8s.io.yaml"))
+	scheme := runtime.NewScheme()
+	for _, add := range []func(*runtime.Scheme) error{corev1.AddToScheme, eventsv1.AddToScheme, v1alpha1.AddToScheme, externaldns.AddToScheme} {
+		if err := add(scheme); err != nil {
+			t.Fatal(err)
+		}
+	}
+	metav1.AddToGroupVersion(scheme, externaldns.GroupVersion)
+	var err error
+	if e.client, err = client.New(config, client.Options{Scheme: scheme}); err != nil {
+		t.Fatal(err)
+	}
+	cacheOptions, err := CacheOptions()
+	if err != nil {
+		t.Fatal(err)
+	}
+	options := operator.Options{MetricsAddress: "0", HealthAddress: "0"}
+	manager, err := options.NewManager(testenv.As(t, config, "../../../../charts/dns-operator/templates/clusterrole.yaml"), "dns-operator", scheme, cacheOptions)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e.bind = bindtest.Start(t)
+	e.cached = manager.GetClient()
+	counted := countingClient{Client: e.cached, writes: &e.writes}
+	e.publisher = &Publisher{Client: counted, BaseDomain: bindtest.Zone}
+	e.verifier = &Verifier{
+		Client:         counted,
+		Live:           manager.GetAPIReader(),
+		Events:         manager.GetEventRecorder("dns-operator"),
+		Server:         slowServer{authority.Server{Address: e.bind.Address}},
+		BaseDomain:     bindtest.Zone,
+		RemovalTimeout: removalTimeout,
+		Now:            func() time.Time { return time.Now().Add(time.Duration(e.ahead.Load())) },
+	}
+	for _, controller := range []interface{ SetupWithManager(ctrl.Manager) error }{e.publisher, e.verifier} {
+		if err := controller.SetupWithManager(manager); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- manager.Start(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("manager: %v", err)
+		}
+	})
+	return e
+}
+
+// createTenant makes the TenantDNS of a TenantCluster in namespace team.
+func (e *environment) createTenant(t *testing.T, name string, spec v1alpha1.TenantDNSSpec) *v1alpha1.TenantDNS {
+	t.Helper()
+	hosted := v1alpha1.HostedNamespace("team", name)
+	e.createNamespace(t, hosted, map[string]string{
+		v1alpha1.LabelTenant: hosted, v1alpha1.LabelTenantName: name, v1alpha1.LabelTenantNamespace: "team",
+	})
+	spec.TenantName, spec.TenantNamespace = name, "team"
+	tenant := &v1alpha1.TenantDNS{ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: hosted}, Spec: spec}
+	if err := e.client.Create(t.Context(), tenant); err != nil {
+		t.Fatal(err)
+	}
+	return tenant
+}
+
+func (e *environment) createNamespace(t *testing.T, name string, labels map[string]string) {
+	t.Helper()
+	if err := e.client.Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: labels}}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (e *environment) await(t *testing.T, what string, wanted func() (bool, error)) {
+	t.Helper()
+	err := wait.PollUntilContextTimeout(t.Context(), 20*time.Millisecond, time.Minute, true,
+		func(context.Context) (bool, error) { return wanted() })
+	if err != nil {
+		t.Fatalf("%s: %v", what, err)
+	}
+}
+
+func (e *environment) awaitReason(t *testing.T, tenant *v1alpha1.TenantDNS, reason, message string) {
+	t.Helper()
+	e.await(t, "condition Ready is "+reason+" "+message, func() (bool, error) {
+		if err := e.client.Get(t.Context(), client.ObjectKeyFromObject(tenant), tenant); err != nil {
+			return false, err
+		}
+		ready := meta.FindStatusCondition(tenant.Status.Conditions, "Ready")
+		return ready != nil && ready.Reason == reason && strings.Contains(ready.Message, message) &&
+			ready.ObservedGeneration == tenant.Generation, nil
+	})
+}
+
+func (e *environment) awaitGone(t *testing.T, tenant *v1alpha1.TenantDNS) {
+	t.Helper()
+	e.await(t, "TenantDNS is gone", func() (bool, error) {
+		err := e.client.Get(t.Context(), client.ObjectKeyFromObject(tenant), tenant)
+		return apierrors.IsNotFound(err), client.IgnoreNotFound(err)
+	})
+}
+
+func (e *environment) awaitEndpoint(t *testing.T, tenant *v1alpha1.TenantDNS) *externaldns.DNSEndpoint {
+	t.Helper()
+	endpoint := &externaldns.DNSEndpoint{}
+	e.await(t, "DNSEndpoint is made", func() (bool, error) {
+		err := e.client.Get(t.Context(), client.ObjectKeyFromObject(tenant), endpoint)
+		return err == nil, client.IgnoreNotFound(err)
+	})
+	return endpoint
+}
+
+func (e *environment) awaitNoEndpoint(t *testing.T, tenant *v1alpha1.TenantDNS) {
+	t.Helper()
+	e.await(t, "DNSEndpoint is gone", func() (bool, error) {
+		err := e.client.Get(t.Context(), client.ObjectKeyFromObject(tenant), &externaldns.DNSEndpoint{})
+		return apierrors.IsNotFound(err), client.IgnoreNotFound(err)
+	})
+}
+
+func (e *environment) patch(t *testing.T, tenant *v1alpha1.TenantDNS, change func()) {
+	t.Helper()
+	before := client.MergeFrom(tenant.DeepCopy())
+	change()
+	if err := e.client.Patch(t.Context(), tenant, before); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func moduleDir(t *testing.T, module string) string {
+	t.Helper()
+	out, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", module).Output()
+	if err != nil {
+		t.Fatalf("find module %s: %v", module, err)
+	}
+	return strings.TrimSpace(string(out))
+}
+
+// slowServer never answers for tenants whose name begins with slow.
+type slowServer struct{ authority.Server }
+
+func (s slowServer) Lookup(ctx context.Context, name string) (zone.Target, error) {
+	if strings.Contains(name, ".slow") {
+		<-ctx.Done()
+		return zone.Target{}, ctx.Err()
+	}
+	return s.Server.Lookup(ctx, name)
+}
+
+// countingClient counts what is applied.
+type countingClient struct {
+	client.Client
+	writes *atomic.Int64
+}
+
+func (c countingClient) Apply(ctx context.Context, object runtime.ApplyConfiguration, options ...client.ApplyOption) error {
+	c.writes.Add(1)
+	return c.Client.Apply(ctx, object, options...)
+}
+
+func (c countingClient) Status() client.SubResourceWriter {
+	return countingStatus{c.Client.Status(), c.writes}
+}
+
+type countingStatus struct {
+	client.SubResourceWriter
+	writes *atomic.Int64
+}
+
+func (c countingStatus) Apply(ctx context.Context, object runtime.ApplyConfiguration, options ...client.SubResourceApplyOption) error {
+	c.writes.Add(1)
+	return c.SubResourceWriter.Apply(ctx, object, options...)
+}

@@ -1,0 +1,61 @@
+package zone
+
+import (
+	"fmt"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"slipway.dev/api/v1alpha1"
+)
+
+// Plan is what a tenant shall have, or why it has nothing.
+type Plan struct {
+	Names   Names
+	Records []Record
+	// Verdict is the condition Ready of a tenant without records to publish; nil
+	// where the authoritative server decides.
+	Verdict *metav1.Condition
+	// Withdraw: what was published before goes.
+	Withdraw bool
+	// NotHosted: the names in the spec are another's.
+	NotHosted bool
+}
+
+// PlanOf decides what a TenantDNS gets. namespace is the one it is in, nil where
+// that belongs to no tenant. A spec that cannot be fulfilled withdraws nothing:
+// what was published before it is of the same tenant.
+func PlanOf(tenant *v1alpha1.TenantDNS, namespace metav1.Object, baseDomain string) Plan {
+	if cause := misplaced(tenant, namespace); cause != "" {
+		return Plan{Verdict: new(notHosted(cause)), Withdraw: true, NotHosted: true}
+	}
+	if tenant.DeletionTimestamp != nil {
+		return Plan{Withdraw: true}
+	}
+	names, err := NamesOf(tenant.Spec, baseDomain)
+	if err != nil {
+		return Plan{Verdict: new(invalid(err))}
+	}
+	records, err := Records(tenant.Spec, names)
+	switch {
+	case err != nil:
+		return Plan{Names: names, Verdict: new(invalid(err))}
+	case len(records) == 0:
+		return Plan{Verdict: new(nothingToPublish()), Withdraw: true}
+	}
+	return Plan{Names: names, Records: records}
+}
+
+// misplaced says why a TenantDNS does not count; empty where it does. Whoever
+// may write into a namespace of their own must not get names of another tenant.
+func misplaced(tenant *v1alpha1.TenantDNS, namespace metav1.Object) string {
+	if namespace == nil || !v1alpha1.IsHostedNamespace(namespace) {
+		return fmt.Sprintf("Namespace %s is not the hosted namespace of a TenantCluster; create a TenantCluster, which gets its TenantDNS from the cluster-operator", tenant.Namespace)
+	}
+	labels := namespace.GetLabels()
+	name, inNamespace := labels[v1alpha1.LabelTenantName], labels[v1alpha1.LabelTenantNamespace]
+	if tenant.Spec.TenantName != name || tenant.Spec.TenantNamespace != inNamespace {
+		return fmt.Sprintf("spec names TenantCluster %s/%s, and Namespace %s is that of %s/%s; write tenantNamespace %s and tenantName %s",
+			tenant.Spec.TenantNamespace, tenant.Spec.TenantName, tenant.Namespace, inNamespace, name, inNamespace, name)
+	}
+	return ""
+}
