@@ -89,8 +89,11 @@ const (
 	SecretEtcdPeer               = "etcd-peer"
 	SecretControllerManager      = "controller-manager"
 	SecretScheduler              = "scheduler"
-	SecretAdmin                  = "admin"
-	SecretKVMOperator            = "kvm-operator"
+	// SecretAdmin is the user's.
+	SecretAdmin = "admin"
+	// SecretClusterOperator and SecretKVMOperator are those operators' ways into the tenant.
+	SecretClusterOperator = "cluster-operator"
+	SecretKVMOperator     = "kvm-operator"
 	// SecretServiceAccount has the keys sa.key and sa.pub, PEM.
 	SecretServiceAccount = "service-account"
 )
@@ -98,7 +101,7 @@ const (
 // Secrets in the hosted namespace with a kubeconfig under KubeconfigKey,
 // written by the cluster-operator.
 const (
-	SecretAdminKubeconfig       = "admin-kubeconfig"
-	SecretKVMOperatorKubeconfig = "kvm-operator-kubeconfig"
-	KubeconfigKey               = "kubeconfig"
+	SecretClusterOperatorKubeconfig = "cluster-operator-kubeconfig"
+	SecretKVMOperatorKubeconfig     = "kvm-operator-kubeconfig"
+	KubeconfigKey                   = "kubeconfig"
 )

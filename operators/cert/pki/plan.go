@@ -84,6 +84,7 @@ func plan(spec v1alpha1.TenantPKISpec) ([]certificate, error) {
 		client(v1alpha1.SecretControllerManager, v1alpha1.SecretCA, "system:kube-controller-manager"),
 		client(v1alpha1.SecretScheduler, v1alpha1.SecretCA, "system:kube-scheduler"),
 		client(v1alpha1.SecretAdmin, v1alpha1.SecretCA, "kubernetes-admin", groupMasters),
+		client(v1alpha1.SecretClusterOperator, v1alpha1.SecretCA, "slipway:cluster-operator", groupMasters),
 		client(v1alpha1.SecretKVMOperator, v1alpha1.SecretCA, "slipway:kvm-operator"),
 	}, nil
 }

@@ -69,6 +69,7 @@ func (e *environment) checkIssued(t *testing.T, tenant *v1alpha1.TenantPKI) {
 		"controller-manager":       clientOf("ca", "system:kube-controller-manager"),
 		"scheduler":                clientOf("ca", "system:kube-scheduler"),
 		"admin":                    clientOf("ca", "kubernetes-admin", "system:masters"),
+		"cluster-operator":         clientOf("ca", "slipway:cluster-operator", "system:masters"),
 		"kvm-operator":             clientOf("ca", "slipway:kvm-operator"),
 	}
 	for name, w := range want {

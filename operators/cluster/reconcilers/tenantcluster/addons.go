@@ -41,10 +41,10 @@ type writtenAddons struct {
 // and version, and again when cluster DNS was removed. A tenant's own changes
 // to other objects stay until then.
 func (r *Reconciler) reconcileAddons(ctx context.Context, seen *observation, wanted *plan) (report.Addons, error) {
-	if wanted.adminKubeconfig == nil || !seen.has("StatefulSet", controlplane.APIServer) {
+	if wanted.ownKubeconfig == nil || !seen.has("StatefulSet", controlplane.APIServer) {
 		return report.Addons{Message: "waiting for the control plane"}, nil
 	}
-	tenant, err := r.Tenants.Get(adminSecret(seen.hosted, wanted.adminKubeconfig), v1alpha1.KubeconfigKey)
+	tenant, err := r.Tenants.Get(ownSecret(seen.hosted, wanted.ownKubeconfig), v1alpha1.KubeconfigKey)
 	if errors.Is(err, tenantapi.ErrNotConnected) {
 		// A new connection, after a renewed certificate or a restart of this
 		// operator, is no news about the add-ons.
@@ -88,9 +88,9 @@ func clusterDNS(t controlplane.Tenant) (addons.DNS, error) {
 	}, nil
 }
 
-func adminSecret(hosted string, encoded []byte) *corev1.Secret {
+func ownSecret(hosted string, encoded []byte) *corev1.Secret {
 	return &corev1.Secret{
-		ObjectMeta: metav1.ObjectMeta{Namespace: hosted, Name: v1alpha1.SecretAdminKubeconfig},
+		ObjectMeta: metav1.ObjectMeta{Namespace: hosted, Name: v1alpha1.SecretClusterOperatorKubeconfig},
 		Data:       map[string][]byte{v1alpha1.KubeconfigKey: encoded},
 	}
 }

@@ -99,6 +99,38 @@ func (e *environment) wantKubeconfig(cluster *v1alpha1.TenantCluster) {
 	}
 }
 
+// A kubeconfig never outlives its certificate, nor does the way in of an operator.
+func kubeconfigsFollowRenewals(e *environment) {
+	e.createCluster(pools())
+	e.reconcile()
+	e.issuePKI()
+	e.reconcile()
+	for _, test := range []struct{ issued, namespace, secret, key, user string }{
+		{v1alpha1.SecretAdmin, e.team, "demo-kubeconfig", "value", "kubernetes-admin"},
+		{v1alpha1.SecretClusterOperator, e.hosted, v1alpha1.SecretClusterOperatorKubeconfig, v1alpha1.KubeconfigKey, "slipway:cluster-operator"},
+		{v1alpha1.SecretKVMOperator, e.hosted, v1alpha1.SecretKVMOperatorKubeconfig, v1alpha1.KubeconfigKey, "slipway:kvm-operator"},
+	} {
+		certificate := func() string {
+			e.Helper()
+			secret := &corev1.Secret{}
+			e.get(secret, test.namespace, test.secret)
+			config, err := clientcmd.Load(secret.Data[test.key])
+			if err != nil {
+				e.Fatal(err)
+			}
+			return string(config.AuthInfos[test.user].ClientCertificateData)
+		}
+		if got, want := certificate(), "certificate of "+test.issued; got != want {
+			e.Errorf("Secret %s has %q, want %q", test.secret, got, want)
+		}
+		e.renew(test.issued)
+		e.reconcile()
+		if got, want := certificate(), "renewed certificate of "+test.issued; got != want {
+			e.Errorf("Secret %s has %q, want %q", test.secret, got, want)
+		}
+	}
+}
+
 func messagesNameWhatBlocks(e *environment) {
 	spec := pools(map[string]any{"name": "a"})
 	spec["registries"] = []any{map[string]any{"host": "docker.io", "endpoint": "https://mirror.example.com", "caSecretName": "mirror-ca"}}

@@ -32,7 +32,7 @@ const (
 // when its hosted namespace and its network identifier are gone.
 func (r *Reconciler) delete(ctx context.Context, cluster *v1alpha1.TenantCluster) (ctrl.Result, error) {
 	hosted := v1alpha1.HostedNamespace(cluster.Namespace, cluster.Name)
-	r.Tenants.Forget(client.ObjectKey{Namespace: hosted, Name: v1alpha1.SecretAdminKubeconfig})
+	r.Tenants.Forget(client.ObjectKey{Namespace: hosted, Name: v1alpha1.SecretClusterOperatorKubeconfig})
 	stages, err := r.stages(ctx, cluster, hosted)
 	if err != nil {
 		return ctrl.Result{}, err

@@ -43,6 +43,7 @@ func TestReconciler(t *testing.T) {
 	config := testenv.Start(t, testenv.SlipwayCRDs(4))
 	for name, test := range map[string]func(*environment){
 		"tenant-comes-up":                     tenantComesUp,
+		"kubeconfigs-follow-renewals":         kubeconfigsFollowRenewals,
 		"messages-name-what-blocks":           messagesNameWhatBlocks,
 		"replicas-belong-to-whoever-scales":   replicasBelongToWhoeverScales,
 		"foreign-namespace-is-left-alone":     foreignNamespaceIsLeftAlone,
@@ -211,7 +212,7 @@ func (e *environment) issuePKI() {
 		v1alpha1.SecretCA, v1alpha1.SecretEtcdServer, v1alpha1.SecretEtcdPeer, v1alpha1.SecretAPIServer,
 		v1alpha1.SecretAPIServerKubeletClient, v1alpha1.SecretAPIServerEtcdClient, v1alpha1.SecretFrontProxyClient,
 		v1alpha1.SecretControllerManager, v1alpha1.SecretScheduler, v1alpha1.SecretAdmin, v1alpha1.SecretKVMOperator,
-		v1alpha1.SecretServiceAccount,
+		v1alpha1.SecretClusterOperator, v1alpha1.SecretServiceAccount,
 	}
 	for _, secret := range secrets {
 		e.create(&corev1.Secret{
@@ -225,6 +226,25 @@ func (e *environment) issuePKI() {
 			pki.Status.Secrets = append(pki.Status.Secrets, v1alpha1.IssuedSecret{Name: secret, Hash: "0123456789abcdef"})
 		}
 		pki.Status.Conditions = ready(pki.Generation)
+	})
+}
+
+// renew does the cert-operator's work for one Secret that was issued before.
+func (e *environment) renew(name string) {
+	e.Helper()
+	secret := &corev1.Secret{}
+	e.get(secret, e.hosted, name)
+	secret.Data["tls.crt"] = []byte("renewed certificate of " + name)
+	if err := e.client.Update(e.Context(), secret); err != nil {
+		e.Fatal(err)
+	}
+	pki := &v1alpha1.TenantPKI{}
+	e.updateStatus(pki, e.hosted, "demo", func() {
+		for n := range pki.Status.Secrets {
+			if pki.Status.Secrets[n].Name == name {
+				pki.Status.Secrets[n].Hash = "fedcba9876543210"
+			}
+		}
 	})
 }
 

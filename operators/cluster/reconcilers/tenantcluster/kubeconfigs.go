@@ -54,6 +54,10 @@ func (r *Reconciler) planKubeconfigs(ctx context.Context, seen *observation, wan
 	if err != nil {
 		return err
 	}
+	own, err := r.issuedUser(ctx, t, v1alpha1.SecretClusterOperator, "slipway:cluster-operator")
+	if err != nil {
+		return err
+	}
 	kvm, err := r.issuedUser(ctx, t, v1alpha1.SecretKVMOperator, "slipway:kvm-operator")
 	if err != nil {
 		return err
@@ -65,13 +69,15 @@ func (r *Reconciler) planKubeconfigs(ctx context.Context, seen *observation, wan
 		}
 		wanted.add(kubeconfigSecret(t, v1alpha1.SecretKVMOperatorKubeconfig, encoded))
 	}
+	if own != nil {
+		if wanted.ownKubeconfig, err = kubeconfig.Encode(t.Name, server, *own); err != nil {
+			return err
+		}
+		wanted.add(kubeconfigSecret(t, v1alpha1.SecretClusterOperatorKubeconfig, wanted.ownKubeconfig))
+	}
 	if admin == nil {
 		return nil
 	}
-	if wanted.adminKubeconfig, err = kubeconfig.Encode(t.Name, server, *admin); err != nil {
-		return err
-	}
-	wanted.add(kubeconfigSecret(t, v1alpha1.SecretAdminKubeconfig, wanted.adminKubeconfig))
 	return r.planUserKubeconfig(seen, wanted, *admin)
 }
 

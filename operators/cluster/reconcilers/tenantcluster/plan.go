@@ -38,8 +38,8 @@ type plan struct {
 	endpoint string
 	// kubeconfig names the user's Secret; empty when it cannot be written.
 	kubeconfig string
-	// adminKubeconfig is the operator's own way in.
-	adminKubeconfig []byte
+	// ownKubeconfig is the operator's own way in.
+	ownKubeconfig []byte
 }
 
 func (p *plan) add(objects ...runtime.ApplyConfiguration) {
