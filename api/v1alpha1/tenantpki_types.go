@@ -89,7 +89,7 @@ const (
 	SecretEtcdPeer               = "etcd-peer"
 	SecretControllerManager      = "controller-manager"
 	SecretScheduler              = "scheduler"
-	// SecretAdmin is the user's.
+	// SecretAdmin is the user's, in GroupClusterAdmins.
 	SecretAdmin = "admin"
 	// SecretClusterOperator and SecretKVMOperator are those operators' ways into the tenant.
 	SecretClusterOperator = "cluster-operator"
@@ -97,6 +97,10 @@ const (
 	// SecretServiceAccount has the keys sa.key and sa.pub, PEM.
 	SecretServiceAccount = "service-account"
 )
+
+// GroupClusterAdmins is the group of a tenant's users, bound to cluster-admin in
+// the tenant. Unlike system:masters it can be taken its rights.
+const GroupClusterAdmins = "slipway:cluster-admins"
 
 // Secrets in the hosted namespace with a kubeconfig under KubeconfigKey,
 // written by the cluster-operator.

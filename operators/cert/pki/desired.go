@@ -89,9 +89,9 @@ func certificateSpec(tenant *v1alpha1.TenantPKI, c certificate) *cmv1ac.Certific
 	// A leaf gets a new key with every renewal. An authority keeps its key: a
 	// renewed authority then still verifies the leaves that are in use and is
 	// verified by those who trust the old one, so renewal needs no rotation.
-	duration, rotation := leafDuration, cmv1.RotationPolicyAlways
+	rotation := cmv1.RotationPolicyAlways
 	if c.isCA {
-		duration, rotation = authorityDuration, cmv1.RotationPolicyNever
+		rotation = cmv1.RotationPolicyNever
 	}
 	spec := cmv1ac.CertificateSpec().
 		WithSecretName(c.name).
@@ -99,8 +99,8 @@ func certificateSpec(tenant *v1alpha1.TenantPKI, c certificate) *cmv1ac.Certific
 		WithIssuerRef(cmmetav1ac.IssuerReference().WithGroup("cert-manager.io").WithKind(cmv1.IssuerKind).WithName(c.issuer)).
 		WithCommonName(c.commonName).
 		WithUsages(c.usages...).
-		WithDuration(metav1.Duration{Duration: duration}).
-		WithRenewBefore(metav1.Duration{Duration: duration / renewBeforeShare}).
+		WithDuration(metav1.Duration{Duration: c.duration}).
+		WithRenewBefore(metav1.Duration{Duration: c.duration / renewBeforeShare}).
 		WithPrivateKey(cmv1ac.CertificatePrivateKey().
 			WithAlgorithm(cmv1.ECDSAKeyAlgorithm).
 			WithSize(256).

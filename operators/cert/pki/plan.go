@@ -17,11 +17,13 @@ import (
 // issuer of its own name.
 const issuerSelfSigned = "selfsigned"
 
-// Lifetimes: those of kubeadm. Renewal begins when a third is left, so that
-// months remain in which a failing renewal can be mended.
+// Lifetimes: those of kubeadm, and a shorter one for what leaves the hosted
+// namespace, as nobody can take back a copy of it. Renewal begins when a third
+// is left, so that weeks remain in which a failing renewal can be mended.
 const (
 	authorityDuration = 10 * 365 * 24 * time.Hour
 	leafDuration      = 365 * 24 * time.Hour
+	userDuration      = 90 * 24 * time.Hour
 	renewBeforeShare  = 3
 )
 
@@ -32,6 +34,7 @@ type certificate struct {
 	commonName    string
 	organizations []string
 	usages        []cmv1.KeyUsage
+	duration      time.Duration
 	dnsNames      []string
 	ipAddresses   []string
 	isCA          bool
@@ -47,7 +50,9 @@ var (
 	peerUsages = append(slices.Clone(serverUsages), cmv1.UsageClientAuth)
 )
 
-// groupMasters may do everything, before and without any RBAC object.
+// groupMasters may do everything, before and without any RBAC object. Only the
+// cluster-operator is in it, which writes those objects; its key stays in the
+// hosted namespace.
 const groupMasters = "system:masters"
 
 // plan lists the certificates of a tenant, authorities first: whatever blocks
@@ -68,33 +73,36 @@ func plan(spec v1alpha1.TenantPKISpec) ([]certificate, error) {
 		authority(v1alpha1.SecretFrontProxyCA, "front-proxy-ca"),
 		{
 			name: v1alpha1.SecretEtcdServer, issuer: v1alpha1.SecretEtcdCA, commonName: "etcd-server",
-			usages: peerUsages, dnsNames: etcdNames, ipAddresses: etcdIPs,
+			usages: peerUsages, duration: leafDuration, dnsNames: etcdNames, ipAddresses: etcdIPs,
 		},
 		{
 			name: v1alpha1.SecretEtcdPeer, issuer: v1alpha1.SecretEtcdCA, commonName: "etcd-peer",
-			usages: peerUsages, dnsNames: etcdNames, ipAddresses: etcdIPs,
+			usages: peerUsages, duration: leafDuration, dnsNames: etcdNames, ipAddresses: etcdIPs,
 		},
 		client(v1alpha1.SecretAPIServerEtcdClient, v1alpha1.SecretEtcdCA, "kube-apiserver-etcd-client"),
 		{
 			name: v1alpha1.SecretAPIServer, issuer: v1alpha1.SecretCA, commonName: "kube-apiserver",
-			usages: serverUsages, dnsNames: apiServerNames, ipAddresses: apiServerIPs,
+			usages: serverUsages, duration: leafDuration, dnsNames: apiServerNames, ipAddresses: apiServerIPs,
 		},
-		client(v1alpha1.SecretAPIServerKubeletClient, v1alpha1.SecretCA, "kube-apiserver-kubelet-client", groupMasters),
+		client(v1alpha1.SecretAPIServerKubeletClient, v1alpha1.SecretCA, "kube-apiserver-kubelet-client"),
 		client(v1alpha1.SecretFrontProxyClient, v1alpha1.SecretFrontProxyCA, "front-proxy-client"),
 		client(v1alpha1.SecretControllerManager, v1alpha1.SecretCA, "system:kube-controller-manager"),
 		client(v1alpha1.SecretScheduler, v1alpha1.SecretCA, "system:kube-scheduler"),
-		client(v1alpha1.SecretAdmin, v1alpha1.SecretCA, "kubernetes-admin", groupMasters),
 		client(v1alpha1.SecretClusterOperator, v1alpha1.SecretCA, "slipway:cluster-operator", groupMasters),
 		client(v1alpha1.SecretKVMOperator, v1alpha1.SecretCA, "slipway:kvm-operator"),
+		{
+			name: v1alpha1.SecretAdmin, issuer: v1alpha1.SecretCA, commonName: "kubernetes-admin",
+			organizations: []string{v1alpha1.GroupClusterAdmins}, usages: clientUsages, duration: userDuration,
+		},
 	}, nil
 }
 
 func authority(name, commonName string) certificate {
-	return certificate{name: name, issuer: issuerSelfSigned, commonName: commonName, usages: authorityUsages, isCA: true}
+	return certificate{name: name, issuer: issuerSelfSigned, commonName: commonName, usages: authorityUsages, duration: authorityDuration, isCA: true}
 }
 
 func client(name, issuer, commonName string, organizations ...string) certificate {
-	return certificate{name: name, issuer: issuer, commonName: commonName, organizations: organizations, usages: clientUsages}
+	return certificate{name: name, issuer: issuer, commonName: commonName, organizations: organizations, usages: clientUsages, duration: leafDuration}
 }
 
 // names adds localhost, and sorts, so that the order in the spec changes nothing.

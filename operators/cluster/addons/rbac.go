@@ -5,6 +5,8 @@ package addons
 import (
 	"k8s.io/apimachinery/pkg/runtime"
 	rbacv1ac "k8s.io/client-go/applyconfigurations/rbac/v1"
+
+	"slipway.dev/api/v1alpha1"
 )
 
 // Groups and users of a tenant.
@@ -23,13 +25,16 @@ const (
 )
 
 // RBAC lets workers join, as kubeadm's bootstrap-token phases do, and gives
-// kvm-operator what it needs to look after them.
+// kvm-operator what it needs to look after them. The API server may speak to
+// kubelets and no more, and the tenant's users may do everything: through a
+// binding, so that it can be taken from them.
 func RBAC() []runtime.ApplyConfiguration {
 	return []runtime.ApplyConfiguration{
 		bind("slipway:kubelet-bootstrap", "system:node-bootstrapper", group(BootstrapGroup)),
 		bind("slipway:node-autoapprove-bootstrap", "system:certificates.k8s.io:certificatesigningrequests:nodeclient", group(BootstrapGroup)),
 		bind("slipway:node-autoapprove-certificate-rotation", "system:certificates.k8s.io:certificatesigningrequests:selfnodeclient", group(nodesGroup)),
 		bind("slipway:node-proxier", "system:node-proxier", group(nodesGroup)),
+		bind(v1alpha1.GroupClusterAdmins, "cluster-admin", group(v1alpha1.GroupClusterAdmins)),
 		bind("slipway:kubelet-api-admin", "system:kubelet-api-admin", user(kubeletClientUser)),
 		kvmOperatorClusterRole(),
 		bind(KVMOperatorUser, KVMOperatorUser, user(KVMOperatorUser)),

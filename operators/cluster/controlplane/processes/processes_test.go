@@ -154,7 +154,8 @@ func (h *host) issuePKI() {
 	kubernetes.leaf(v1alpha1.SecretAPIServerKubeletClient, "kube-apiserver-kubelet-client")
 	kubernetes.leaf(v1alpha1.SecretControllerManager, "system:kube-controller-manager")
 	kubernetes.leaf(v1alpha1.SecretScheduler, "system:kube-scheduler")
-	kubernetes.leaf(v1alpha1.SecretAdmin, "kubernetes-admin", "system:masters")
+	kubernetes.leaf(v1alpha1.SecretAdmin, "kubernetes-admin", v1alpha1.GroupClusterAdmins)
+	kubernetes.leaf(v1alpha1.SecretClusterOperator, "slipway:cluster-operator", "system:masters")
 	kubernetes.leaf(v1alpha1.SecretKVMOperator, addons.KVMOperatorUser)
 	kubernetes.leaf(v1alpha1.SecretServiceAccount, "unused")
 	store := newAuthority(h.T, folder, v1alpha1.SecretEtcdCA)
@@ -190,7 +191,7 @@ func (h *host) runControlPlane(tenant controlplane.Tenant) {
 		h.Fatal(err)
 	}
 	h.run(server.Spec.Template.Spec.Containers[0].Command, "--bind-address=127.0.0.1")
-	ready, err := discovery.NewDiscoveryClientForConfig(h.config(v1alpha1.SecretAdmin))
+	ready, err := discovery.NewDiscoveryClientForConfig(h.config(v1alpha1.SecretClusterOperator))
 	if err != nil {
 		h.Fatal(err)
 	}
@@ -215,11 +216,11 @@ func TestControlPlaneRuns(t *testing.T) {
 	h := newHost(t, tenant)
 	h.issuePKI()
 	h.runControlPlane(tenant)
-	admin := h.client(v1alpha1.SecretAdmin)
+	operator := h.client(v1alpha1.SecretClusterOperator)
 
 	h.await("kubernetes is not at the API server's address on the tenant's network", func(ctx context.Context) error {
 		slice := &discoveryv1.EndpointSlice{}
-		if err := admin.Get(ctx, client.ObjectKey{Namespace: "default", Name: "kubernetes"}, slice); err != nil {
+		if err := operator.Get(ctx, client.ObjectKey{Namespace: "default", Name: "kubernetes"}, slice); err != nil {
 			return err
 		}
 		if got := slice.Endpoints[0].Addresses[0]; got != "10.200.0.10" {
@@ -231,12 +232,12 @@ func TestControlPlaneRuns(t *testing.T) {
 		objects := append(addons.RBAC(), addons.ClusterDNS(addons.DNS{
 			Image: "registry.example.com/coredns:v1.15.0", Domain: "cluster.local", Address: "10.96.0.10", Replicas: 1,
 		})...)
-		return apply.Objects(ctx, admin, "test", objects...)
+		return apply.Objects(ctx, operator, "test", objects...)
 	})
 	// Its pod is made by the controller manager, and found to fit nowhere by the scheduler.
 	h.await("controller manager and scheduler do not work", func(ctx context.Context) error {
 		pods := &corev1.PodList{}
-		if err := admin.List(ctx, pods, client.InNamespace(addons.CoreDNSNamespace)); err != nil {
+		if err := operator.List(ctx, pods, client.InNamespace(addons.CoreDNSNamespace)); err != nil {
 			return err
 		}
 		for _, pod := range pods.Items {
@@ -251,28 +252,37 @@ func TestControlPlaneRuns(t *testing.T) {
 	h.wantAccess()
 }
 
-// wantAccess asks the API server itself what kvm-operator may do.
+// wantAccess asks the API server itself what others than the cluster-operator may do.
 func (h *host) wantAccess() {
 	h.Helper()
-	kvm := h.client(v1alpha1.SecretKVMOperator)
+	const (
+		user    = v1alpha1.SecretAdmin
+		server  = v1alpha1.SecretAPIServerKubeletClient
+		kvm     = v1alpha1.SecretKVMOperator
+		signing = "certificates.k8s.io"
+	)
 	for _, question := range []struct {
+		who string
 		authorizationv1.ResourceAttributes
 		allowed bool
 	}{
-		{authorizationv1.ResourceAttributes{Verb: "watch", Resource: "nodes"}, true},
-		{authorizationv1.ResourceAttributes{Verb: "create", Resource: "pods", Subresource: "eviction", Namespace: "default"}, true},
-		{authorizationv1.ResourceAttributes{Verb: "create", Resource: "secrets", Namespace: "kube-system"}, true},
-		{authorizationv1.ResourceAttributes{Verb: "approve", Group: "certificates.k8s.io", Resource: "signers", Name: "kubernetes.io/kubelet-serving"}, true},
-		{authorizationv1.ResourceAttributes{Verb: "approve", Group: "certificates.k8s.io", Resource: "signers", Name: "kubernetes.io/kube-apiserver-client"}, false},
-		{authorizationv1.ResourceAttributes{Verb: "get", Resource: "secrets", Namespace: "default"}, false},
-		{authorizationv1.ResourceAttributes{Verb: "create", Resource: "pods", Namespace: "default"}, false},
+		{user, authorizationv1.ResourceAttributes{Verb: "*", Group: "*", Resource: "*"}, true},
+		{server, authorizationv1.ResourceAttributes{Verb: "create", Resource: "nodes", Subresource: "proxy"}, true},
+		{server, authorizationv1.ResourceAttributes{Verb: "get", Resource: "secrets", Namespace: "default"}, false},
+		{kvm, authorizationv1.ResourceAttributes{Verb: "watch", Resource: "nodes"}, true},
+		{kvm, authorizationv1.ResourceAttributes{Verb: "create", Resource: "pods", Subresource: "eviction", Namespace: "default"}, true},
+		{kvm, authorizationv1.ResourceAttributes{Verb: "create", Resource: "secrets", Namespace: "kube-system"}, true},
+		{kvm, authorizationv1.ResourceAttributes{Verb: "approve", Group: signing, Resource: "signers", Name: "kubernetes.io/kubelet-serving"}, true},
+		{kvm, authorizationv1.ResourceAttributes{Verb: "approve", Group: signing, Resource: "signers", Name: "kubernetes.io/kube-apiserver-client"}, false},
+		{kvm, authorizationv1.ResourceAttributes{Verb: "get", Resource: "secrets", Namespace: "default"}, false},
+		{kvm, authorizationv1.ResourceAttributes{Verb: "create", Resource: "pods", Namespace: "default"}, false},
 	} {
 		review := &authorizationv1.SelfSubjectAccessReview{Spec: authorizationv1.SelfSubjectAccessReviewSpec{ResourceAttributes: &question.ResourceAttributes}}
-		if err := kvm.Create(h.Context(), review); err != nil {
+		if err := h.client(question.who).Create(h.Context(), review); err != nil {
 			h.Fatal(err)
 		}
 		if review.Status.Allowed != question.allowed {
-			h.Errorf("kvm-operator, %s %s/%s: allowed %t", question.Verb, question.Resource, question.Name, review.Status.Allowed)
+			h.Errorf("%s, %s %s/%s: allowed %t", question.who, question.Verb, question.Resource, question.Name, review.Status.Allowed)
 		}
 	}
 }
