@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"time"
 
 	cmv1 "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -34,15 +35,19 @@ func run(options operator.Options) error {
 			return fmt.Errorf("register types: %w", err)
 		}
 	}
+	cacheOptions, err := tenantpki.CacheOptions()
+	if err != nil {
+		return err
+	}
 	config, err := ctrl.GetConfig()
 	if err != nil {
 		return fmt.Errorf("find management cluster: %w", err)
 	}
-	manager, err := options.NewManager(config, "cert-operator", scheme, tenantpki.CacheOptions())
+	manager, err := options.NewManager(config, "cert-operator", scheme, cacheOptions)
 	if err != nil {
 		return err
 	}
-	reconciler := &tenantpki.Reconciler{Client: manager.GetClient()}
+	reconciler := &tenantpki.Reconciler{Client: manager.GetClient(), Now: time.Now}
 	if err := reconciler.SetupWithManager(manager); err != nil {
 		return err
 	}

@@ -21,6 +21,7 @@ const (
 	conditionReady        = "Ready"
 	reasonIssued          = "Issued"
 	reasonInvalidSpec     = "InvalidSpec"
+	reasonNotHosted       = "NotHosted"
 	reasonWaitCertificate = "WaitingForCertificate"
 	reasonWaitSecret      = "WaitingForSecret"
 )
@@ -32,16 +33,15 @@ type Observed struct {
 	Secrets      []*corev1.Secret
 }
 
-// Report is the status of a tenant whose objects are desired, when what was
-// observed has been changed. The state of a changed certificate is not known
-// until it is observed again.
-func Report(tenant *v1alpha1.TenantPKI, desired, changes Desired, observed Observed) *slipwayac.TenantPKIApplyConfiguration {
+// Report is the status of a tenant whose desired objects have been applied. The
+// state of a certificate that this has changed is not known until it is observed
+// again.
+func Report(tenant *v1alpha1.TenantPKI, applied Desired, observed Observed) *slipwayac.TenantPKIApplyConfiguration {
 	certificates, secrets := byName(observed.Certificates), byName(observed.Secrets)
-	_, changing := changes.Names()
 	var parts []metav1.Condition
-	for _, d := range desired.Certificates {
+	for _, d := range applied.Certificates {
 		name := *d.GetName()
-		parts = append(parts, certificateCondition(name, certificates[name], changing.Has(name)), secretCondition(name, secrets[name]))
+		parts = append(parts, certificateCondition(name, d.Generation, certificates[name]), secretCondition(name, secrets[name]))
 	}
 	parts = append(parts, secretCondition(v1alpha1.SecretServiceAccount, secrets[v1alpha1.SecretServiceAccount]))
 	return report(tenant, observed, conditions.Summary(conditionReady, reasonIssued, parts...))
@@ -50,6 +50,12 @@ func Report(tenant *v1alpha1.TenantPKI, desired, changes Desired, observed Obser
 // ReportInvalid is the status of a tenant whose spec cannot be fulfilled.
 func ReportInvalid(tenant *v1alpha1.TenantPKI, observed Observed, cause error) *slipwayac.TenantPKIApplyConfiguration {
 	return report(tenant, observed, conditions.False(conditionReady, reasonInvalidSpec, cause.Error()))
+}
+
+// ReportNotHosted is the status of a TenantPKI that does not count where it is.
+func ReportNotHosted(tenant *v1alpha1.TenantPKI) *slipwayac.TenantPKIApplyConfiguration {
+	return report(tenant, Observed{}, conditions.False(conditionReady, reasonNotHosted, fmt.Sprintf(
+		"Namespace %s is not the hosted namespace of a TenantCluster; create a TenantCluster, which gets its TenantPKI from the cluster-operator", tenant.Namespace)))
 }
 
 // report lists every Secret that can be used, also one that is about to be
@@ -78,8 +84,9 @@ func report(tenant *v1alpha1.TenantPKI, observed Observed, ready metav1.Conditio
 }
 
 // certificateCondition is true when cert-manager says of the present
-// generation of the certificate that its Secret fulfils it.
-func certificateCondition(name string, certificate *cmv1.Certificate, changing bool) metav1.Condition {
+// generation of the certificate that its Secret fulfils it. applied is the
+// generation that was just written; nil when nothing had to be.
+func certificateCondition(name string, applied *int64, certificate *cmv1.Certificate) metav1.Condition {
 	blocked := func(why string) metav1.Condition {
 		return conditions.False(conditionReady, reasonWaitCertificate, fmt.Sprintf("Certificate %s: %s", name, why))
 	}
@@ -93,6 +100,7 @@ func certificateCondition(name string, certificate *cmv1.Certificate, changing b
 		}
 		return &certificate.Status.Conditions[i]
 	}
+	changing := applied != nil && *applied != certificate.Generation
 	ready, issuing := find(cmv1.CertificateConditionReady), find(cmv1.CertificateConditionIssuing)
 	switch {
 	case changing || ready == nil || ready.ObservedGeneration != certificate.Generation:

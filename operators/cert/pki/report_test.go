@@ -62,7 +62,7 @@ func TestReportReady(t *testing.T) {
 	}
 	tests := map[string]struct {
 		change  func(*Observed)
-		changes func(Desired) Desired
+		applied func(Desired)
 		status  metav1.ConditionStatus
 		reason  string
 		message string
@@ -88,8 +88,13 @@ func TestReportReady(t *testing.T) {
 		},
 		"spec was just changed": {
 			change:  func(*Observed) {},
-			changes: func(d Desired) Desired { return Desired{Certificates: d.Certificates[1:2]} },
+			applied: func(d Desired) { d.Certificates[1].WithGeneration(2) },
 			status:  "False", reason: "WaitingForCertificate", message: "Certificate etcd-ca: waiting for cert-manager",
+		},
+		"spec was written and was the same": {
+			change:  func(*Observed) {},
+			applied: func(d Desired) { d.Certificates[1].WithGeneration(1) },
+			status:  "True", reason: "Issued",
 		},
 		"a failed attempt is named": {
 			change: replace("apiserver", certificateWith("apiserver", readyAt(1, cmmeta.ConditionFalse, "not ready"),
@@ -105,11 +110,10 @@ func TestReportReady(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			desired, observed := complete(t)
 			test.change(&observed)
-			var changes Desired
-			if test.changes != nil {
-				changes = test.changes(desired)
+			if test.applied != nil {
+				test.applied(desired)
 			}
-			report := Report(tenantPKI(), desired, changes, observed).Status
+			report := Report(tenantPKI(), desired, observed).Status
 			got := report.Conditions[0]
 			if *got.Status != test.status || *got.Reason != test.reason || *got.Message != test.message {
 				t.Errorf("got %s %s %q, want %s %s %q", *got.Status, *got.Reason, *got.Message, test.status, test.reason, test.message)

@@ -6,6 +6,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -29,6 +31,17 @@ import (
 type environment struct {
 	config *rest.Config
 	client client.Client // without a cache
+	// reports counts the statuses that the operator writes, by namespace.
+	reports sync.Map
+	// stopped is when the operator's clock stands still; nil while it goes.
+	stopped atomic.Pointer[time.Time]
+}
+
+func (e *environment) now() time.Time {
+	if stopped := e.stopped.Load(); stopped != nil {
+		return *stopped
+	}
+	return time.Now()
 }
 
 func newEnvironment(t *testing.T) *environment {
@@ -44,12 +57,18 @@ func newEnvironment(t *testing.T) *environment {
 	if err != nil {
 		t.Fatal(err)
 	}
-	options := operator.Options{MetricsAddress: "0", HealthAddress: "0"}
-	manager, err := options.NewManager(testenv.As(t, config, "../../../../charts/cert-operator/templates/clusterrole.yaml"), "cert-operator", scheme, CacheOptions())
+	cacheOptions, err := CacheOptions()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := (&Reconciler{Client: manager.GetClient()}).SetupWithManager(manager); err != nil {
+	options := operator.Options{MetricsAddress: "0", HealthAddress: "0"}
+	manager, err := options.NewManager(testenv.As(t, config, "../../../../charts/cert-operator/templates/clusterrole.yaml"), "cert-operator", scheme, cacheOptions)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := &environment{config: config, client: direct}
+	reconciler := &Reconciler{Client: countingClient{manager.GetClient(), e}, Now: e.now}
+	if err := reconciler.SetupWithManager(manager); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
@@ -61,7 +80,7 @@ func newEnvironment(t *testing.T) *environment {
 			t.Errorf("manager: %v", err)
 		}
 	})
-	return &environment{config: config, client: direct}
+	return e
 }
 
 // startCertManager runs the real controller until the test ends.
@@ -97,9 +116,18 @@ func (e *environment) startCertManager(t *testing.T) {
 	})
 }
 
-func (e *environment) createTenant(t *testing.T, namespace string) *v1alpha1.TenantPKI {
+// createTenant makes the TenantPKI of a TenantCluster in namespace team.
+func (e *environment) createTenant(t *testing.T, name string) *v1alpha1.TenantPKI {
 	t.Helper()
-	if err := e.client.Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}}); err != nil {
+	namespace := v1alpha1.HostedNamespace("team", name)
+	return e.createTenantIn(t, namespace, map[string]string{
+		v1alpha1.LabelTenant: namespace, v1alpha1.LabelTenantName: name, v1alpha1.LabelTenantNamespace: "team",
+	})
+}
+
+func (e *environment) createTenantIn(t *testing.T, namespace string, labels map[string]string) *v1alpha1.TenantPKI {
+	t.Helper()
+	if err := e.client.Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace, Labels: labels}}); err != nil {
 		t.Fatal(err)
 	}
 	tenant := &v1alpha1.TenantPKI{
@@ -165,4 +193,29 @@ func moduleDir(t *testing.T, module string) string {
 		t.Fatalf("find module %s: %v", module, err)
 	}
 	return strings.TrimSpace(string(out))
+}
+
+// countingClient counts the statuses that are applied.
+type countingClient struct {
+	client.Client
+	environment *environment
+}
+
+func (c countingClient) Status() client.SubResourceWriter {
+	return countingStatus{c.Client.Status(), c.environment}
+}
+
+type countingStatus struct {
+	client.SubResourceWriter
+	environment *environment
+}
+
+func (c countingStatus) Apply(ctx context.Context, object runtime.ApplyConfiguration, options ...client.SubResourceApplyOption) error {
+	c.environment.reportsOf(*object.(interface{ GetNamespace() *string }).GetNamespace()).Add(1)
+	return c.SubResourceWriter.Apply(ctx, object, options...)
+}
+
+func (e *environment) reportsOf(namespace string) *atomic.Int64 {
+	counter, _ := e.reports.LoadOrStore(namespace, new(atomic.Int64))
+	return counter.(*atomic.Int64)
 }

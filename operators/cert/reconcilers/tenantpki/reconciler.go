@@ -4,14 +4,18 @@ package tenantpki
 import (
 	"context"
 	"fmt"
+	"slices"
+	"time"
 
 	cmv1 "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
+	slipwayac "slipway.dev/api/applyconfiguration/api/v1alpha1"
 	"slipway.dev/api/v1alpha1"
 	"slipway.dev/kit/apply"
 	"slipway.dev/operators/cert/pki"
@@ -23,6 +27,11 @@ const fieldOwner client.FieldOwner = "slipway-cert-operator"
 // through a cache made with CacheOptions.
 type Reconciler struct {
 	Client client.Client
+	// Now gives the time.
+	Now func() time.Time
+
+	writer *apply.Writer
+	pace   pace
 }
 
 // Reconcile makes everything at once and reports what is there. There is no
@@ -31,24 +40,31 @@ type Reconciler struct {
 func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
 	tenant := &v1alpha1.TenantPKI{}
 	if err := r.Client.Get(ctx, request.NamespacedName, tenant); err != nil {
+		r.pace.forget(request.NamespacedName)
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
 	if tenant.DeletionTimestamp != nil {
 		return ctrl.Result{}, nil
 	}
+	hosted, err := r.hosted(ctx, tenant)
+	if err != nil {
+		return ctrl.Result{}, err
+	}
 	observed, err := r.observe(ctx, tenant)
 	if err != nil {
 		return ctrl.Result{}, err
 	}
+	if !hosted {
+		if err := r.prune(ctx, pki.Desired{}, observed); err != nil {
+			return ctrl.Result{}, err
+		}
+		return r.report(ctx, tenant, pki.ReportNotHosted(tenant))
+	}
 	desired, err := pki.Desire(tenant)
 	if err != nil {
-		return ctrl.Result{}, apply.Status(ctx, r.Client, fieldOwner, pki.ReportInvalid(tenant, observed, err))
+		return r.report(ctx, tenant, pki.ReportInvalid(tenant, observed, err))
 	}
-	changes, err := pki.Changes(desired, observed)
-	if err != nil {
-		return ctrl.Result{}, err
-	}
-	if err := apply.Objects(ctx, r.Client, fieldOwner, changes.All()...); err != nil {
+	if err := r.apply(ctx, desired, observed); err != nil {
 		return ctrl.Result{}, err
 	}
 	if err := r.createServiceAccountKeys(ctx, tenant, observed); err != nil {
@@ -57,7 +73,48 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	if err := r.prune(ctx, desired, observed); err != nil {
 		return ctrl.Result{}, err
 	}
-	return ctrl.Result{}, apply.Status(ctx, r.Client, fieldOwner, pki.Report(tenant, desired, changes, observed))
+	return r.report(ctx, tenant, pki.Report(tenant, desired, observed))
+}
+
+// hosted tells whether a TenantPKI is in the hosted namespace of a tenant; the
+// cache holds no others.
+func (r *Reconciler) hosted(ctx context.Context, tenant *v1alpha1.TenantPKI) (bool, error) {
+	namespace := &metav1.PartialObjectMetadata{TypeMeta: namespaceKind}
+	if err := r.Client.Get(ctx, client.ObjectKey{Name: tenant.Namespace}, namespace); err != nil {
+		if apierrors.IsNotFound(err) {
+			return false, nil
+		}
+		return false, fmt.Errorf("get Namespace %s: %w", tenant.Namespace, err)
+	}
+	return v1alpha1.IsHostedNamespace(namespace), nil
+}
+
+func (r *Reconciler) apply(ctx context.Context, desired pki.Desired, observed pki.Observed) error {
+	for _, issuer := range desired.Issuers {
+		if err := r.writer.Apply(ctx, issuer, named(observed.Issuers, *issuer.GetName())); err != nil {
+			return err
+		}
+	}
+	for _, certificate := range desired.Certificates {
+		if err := r.writer.Apply(ctx, certificate, named(observed.Certificates, *certificate.GetName())); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// report writes what somebody waits for at once, and everything else with what
+// else comes up in the meantime.
+func (r *Reconciler) report(ctx context.Context, tenant *v1alpha1.TenantPKI, report *slipwayac.TenantPKIApplyConfiguration) (ctrl.Result, error) {
+	key, now := client.ObjectKeyFromObject(tenant), r.Now()
+	if due := r.pace.due(key, now); due > 0 && !pki.Urgent(tenant.Status, report.Status) {
+		return ctrl.Result{RequeueAfter: due}, nil
+	}
+	if err := r.writer.ApplyStatus(ctx, report, tenant); err != nil {
+		return ctrl.Result{}, err
+	}
+	r.pace.reported(key, now)
+	return ctrl.Result{}, nil
 }
 
 func (r *Reconciler) observe(ctx context.Context, tenant *v1alpha1.TenantPKI) (pki.Observed, error) {
@@ -72,8 +129,8 @@ func (r *Reconciler) observe(ctx context.Context, tenant *v1alpha1.TenantPKI) (p
 			return observed, fmt.Errorf("list %T of %s: %w", list, tenant.Namespace, err)
 		}
 	}
-	observed.Issuers = pointers(issuers.Items)
-	observed.Certificates = pointers(certificates.Items)
+	observed.Issuers = ownedBy(tenant, pointers(issuers.Items))
+	observed.Certificates = ownedBy(tenant, pointers(certificates.Items))
 	observed.Secrets = pointers(secrets.Items)
 	return observed, nil
 }
@@ -111,10 +168,25 @@ func (r *Reconciler) prune(ctx context.Context, desired pki.Desired, observed pk
 	return apply.Prune(ctx, r.Client, observed.Issuers, issuers)
 }
 
+// ownedBy leaves out what merely carries the labels.
+func ownedBy[T client.Object](tenant *v1alpha1.TenantPKI, objects []T) []T {
+	return slices.DeleteFunc(objects, func(object T) bool { return !metav1.IsControlledBy(object, tenant) })
+}
+
 func pointers[T any](items []T) []*T {
 	result := make([]*T, len(items))
 	for i := range items {
 		result[i] = &items[i]
 	}
 	return result
+}
+
+// named gives the object of a name; nil where there is none.
+func named[T client.Object](objects []T, name string) client.Object {
+	for _, object := range objects {
+		if object.GetName() == name {
+			return object
+		}
+	}
+	return nil
 }

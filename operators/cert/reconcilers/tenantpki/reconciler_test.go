@@ -1,6 +1,7 @@
 package tenantpki
 
 import (
+	"bytes"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
@@ -24,7 +25,7 @@ import (
 // cert-manager. The steps build on each other.
 func TestTenantPKI(t *testing.T) {
 	e := newEnvironment(t)
-	tenant := e.createTenant(t, "tenant-demo-00000001")
+	tenant := e.createTenant(t, "demo")
 
 	// Without cert-manager the status says what is waited for.
 	e.await(t, tenant, "status names what blocks", func() bool {
@@ -36,16 +37,57 @@ func TestTenantPKI(t *testing.T) {
 	e.awaitReady(t, tenant)
 	t.Run("issued", func(t *testing.T) { e.checkIssued(t, tenant) })
 	t.Run("a tenant more", func(t *testing.T) {
-		begin := time.Now()
-		other := e.createTenant(t, "tenant-demo-00000002")
+		// While the clock stands still, nothing is reported but what somebody
+		// waits for: the generation, three sets of Secrets, and Ready; some of it
+		// twice, where the cache does not have the last report yet.
+		e.stopped.Store(new(time.Now()))
+		defer e.stopped.Store(nil)
+		other := e.createTenant(t, "other")
 		e.awaitReady(t, other)
-		t.Logf("from TenantPKI to Ready: %v", time.Since(begin).Round(time.Millisecond))
+		if reports := e.reportsOf(other.Namespace).Load(); reports > 10 {
+			t.Errorf("%d reports, want 10 at most: Secrets are not reported together", reports)
+		}
 	})
+	t.Run("not hosted", e.testNotHosted)
 	t.Run("renewed leaf", func(t *testing.T) { e.checkRenewal(t, tenant, v1alpha1.SecretScheduler) })
 	t.Run("renewed authority", func(t *testing.T) { e.checkRenewal(t, tenant, v1alpha1.SecretCA) })
 	t.Run("another name", func(t *testing.T) { e.checkAnotherName(t, tenant) })
 	t.Run("invalid spec", func(t *testing.T) { e.checkInvalidSpec(t, tenant) })
 	t.Run("drift", func(t *testing.T) { e.checkDrift(t, tenant) })
+}
+
+// testNotHosted: a team gets nothing from a TenantPKI in its own namespace, and
+// what was made for one that no longer counts goes.
+func (e *environment) testNotHosted(t *testing.T) {
+	awaitNotHosted := func(tenant *v1alpha1.TenantPKI) {
+		t.Helper()
+		e.await(t, tenant, "TenantPKI is not hosted", func() bool {
+			ready := meta.FindStatusCondition(tenant.Status.Conditions, "Ready")
+			certificates := &cmv1.CertificateList{}
+			if err := e.client.List(t.Context(), certificates, client.InNamespace(tenant.Namespace)); err != nil {
+				t.Fatal(err)
+			}
+			return ready != nil && ready.Reason == "NotHosted" && len(certificates.Items) == 0 && len(tenant.Status.Secrets) == 0
+		})
+	}
+	awaitNotHosted(e.createTenantIn(t, "team", map[string]string{
+		v1alpha1.LabelTenant: "team", v1alpha1.LabelTenantName: "demo", v1alpha1.LabelTenantNamespace: "team",
+	}))
+	tenant := e.createTenant(t, "moved")
+	e.awaitReady(t, tenant)
+	namespace := &corev1.Namespace{}
+	if err := e.client.Get(t.Context(), client.ObjectKey{Name: tenant.Namespace}, namespace); err != nil {
+		t.Fatal(err)
+	}
+	e.patch(t, namespace, func() { delete(namespace.Labels, v1alpha1.LabelTenantName) })
+	awaitNotHosted(tenant)
+	// Labelled again, it gets the same keys: nobody has to start anew.
+	key := e.secret(t, tenant, v1alpha1.SecretCA).Data["tls.key"]
+	e.patch(t, namespace, func() { namespace.Labels[v1alpha1.LabelTenantName] = "moved" })
+	e.awaitReady(t, tenant)
+	if !bytes.Equal(key, e.secret(t, tenant, v1alpha1.SecretCA).Data["tls.key"]) {
+		t.Error("the authority has another key")
+	}
 }
 
 // checkIssued verifies every certificate as the components of a control plane will.
@@ -88,8 +130,8 @@ func (e *environment) checkIssued(t *testing.T, tenant *v1alpha1.TenantPKI) {
 	if got, want := len(tenant.Status.Secrets), len(want)+3+1; got != want {
 		t.Errorf("status lists %d Secrets, want %d", got, want)
 	}
-	if until := time.Until(tenant.Status.NotAfter.Time).Round(24 * time.Hour); until != 365*24*time.Hour {
-		t.Errorf("earliest expiry is in %v, want a year", until)
+	if until := time.Until(tenant.Status.NotAfter.Time).Round(24 * time.Hour); until != 90*24*time.Hour {
+		t.Errorf("earliest expiry is in %v, want 90 days, those of the user's", until)
 	}
 }
 

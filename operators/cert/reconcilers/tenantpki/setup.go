@@ -3,37 +3,54 @@ package tenantpki
 import (
 	"context"
 	"fmt"
+	"time"
 
 	cmv1 "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/selection"
 	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/log"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"slipway.dev/api/v1alpha1"
+	"slipway.dev/kit/apply"
 	"slipway.dev/operators/cert/pki"
 )
 
 // concurrentTenants so that one tenant's requests do not hold up another's.
 const concurrentTenants = 4
 
-// CacheOptions restrict what the manager watches to what the operator made,
-// and what it remembers of Secrets to their digests.
-func CacheOptions() cache.Options {
-	ours := labels.SelectorFromSet(labels.Set{pki.LabelManagedBy: pki.ManagedBy})
+// reconciliationTimeout ends what hangs: a reconcile is some forty requests at most.
+const reconciliationTimeout = time.Minute
+
+var namespaceKind = metav1.TypeMeta{APIVersion: "v1", Kind: "Namespace"}
+
+// CacheOptions restrict what the manager watches to what the operator made for
+// tenants, and what it remembers of Secrets to their digests.
+func CacheOptions() (cache.Options, error) {
+	ofTenants, err := labels.NewRequirement(v1alpha1.LabelTenant, selection.Exists, nil)
+	if err != nil {
+		return cache.Options{}, fmt.Errorf("select tenants' objects: %w", err)
+	}
+	tenants := labels.NewSelector().Add(*ofTenants)
+	ours := labels.SelectorFromSet(labels.Set{pki.LabelManagedBy: pki.ManagedBy}).Add(*ofTenants)
 	return cache.Options{
 		DefaultTransform: cache.TransformStripManagedFields(),
 		ByObject: map[client.Object]cache.ByObject{
 			&cmv1.Issuer{}:      {Label: ours},
 			&cmv1.Certificate{}: {Label: ours},
 			&corev1.Secret{}:    {Label: ours, Transform: digestSecret},
+			&metav1.PartialObjectMetadata{TypeMeta: namespaceKind}: {Label: tenants},
 		},
-	}
+	}, nil
 }
 
 func digestSecret(object any) (any, error) {
@@ -44,14 +61,18 @@ func digestSecret(object any) (any, error) {
 }
 
 // SetupWithManager registers the reconciler. Secrets are found by namespace,
-// as cert-manager gives them no owner.
+// as cert-manager gives them no owner. Of issuers only their spec counts: whether
+// they work shows in the certificates.
 func (r *Reconciler) SetupWithManager(manager ctrl.Manager) error {
+	r.writer = apply.NewWriter(r.Client, fieldOwner)
 	err := ctrl.NewControllerManagedBy(manager).
 		For(&v1alpha1.TenantPKI{}).
-		Owns(&cmv1.Issuer{}).
+		Owns(&cmv1.Issuer{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		Owns(&cmv1.Certificate{}).
-		Watches(&corev1.Secret{}, handler.EnqueueRequestsFromMapFunc(r.tenantsOf)).
-		WithOptions(controller.Options{MaxConcurrentReconciles: concurrentTenants}).
+		Watches(&corev1.Secret{}, handler.EnqueueRequestsFromMapFunc(r.tenantsBeside)).
+		Watches(&corev1.Namespace{}, handler.EnqueueRequestsFromMapFunc(r.tenantsIn),
+			builder.OnlyMetadata, builder.WithPredicates(predicate.LabelChangedPredicate{})).
+		WithOptions(controller.Options{MaxConcurrentReconciles: concurrentTenants, ReconciliationTimeout: reconciliationTimeout}).
 		Complete(r)
 	if err != nil {
 		return fmt.Errorf("set up TenantPKI reconciler: %w", err)
@@ -59,10 +80,18 @@ func (r *Reconciler) SetupWithManager(manager ctrl.Manager) error {
 	return nil
 }
 
-func (r *Reconciler) tenantsOf(ctx context.Context, secret client.Object) []reconcile.Request {
+func (r *Reconciler) tenantsBeside(ctx context.Context, secret client.Object) []reconcile.Request {
+	return r.requests(ctx, secret.GetNamespace())
+}
+
+func (r *Reconciler) tenantsIn(ctx context.Context, namespace client.Object) []reconcile.Request {
+	return r.requests(ctx, namespace.GetName())
+}
+
+func (r *Reconciler) requests(ctx context.Context, namespace string) []reconcile.Request {
 	tenants := &v1alpha1.TenantPKIList{}
-	if err := r.Client.List(ctx, tenants, client.InNamespace(secret.GetNamespace())); err != nil {
-		log.FromContext(ctx).Error(err, "Listing TenantPKIs", "namespace", secret.GetNamespace())
+	if err := r.Client.List(ctx, tenants, client.InNamespace(namespace)); err != nil {
+		log.FromContext(ctx).Error(err, "Listing TenantPKIs", "Namespace", namespace)
 		return nil
 	}
 	requests := make([]reconcile.Request, len(tenants.Items))
