@@ -31,8 +31,9 @@ func values(recorded *state.State, tags map[string]string, emulated bool) map[st
 			"image": map[string]any{"registry": plan.RegistryHost},
 			// NodePorts of the sandbox are reached at an address on the host's loopback.
 			"exposure": map[string]any{"host": recorded.Loopback.String()},
+			"dns":      map[string]any{"baseDomain": plan.Zone},
 		},
-		"cluster-operator": merge(image("cluster-operator"), map[string]any{"baseDomain": plan.Zone}),
+		"cluster-operator": image("cluster-operator"),
 		"cert-operator":    image("cert-operator"),
 		"network-operator": merge(image("network-operator"), map[string]any{
 			"agent": image("network-agent"),
@@ -44,7 +45,6 @@ func values(recorded *state.State, tags map[string]string, emulated bool) map[st
 		}),
 		"kvm-operator": merge(image("kvm-operator"), map[string]any{"guest": guest, "joinTimeout": joinTimeout}),
 		"dns-operator": merge(image("dns-operator"), map[string]any{
-			"baseDomain":          plan.Zone,
 			"authoritativeServer": fmt.Sprintf("%s:%d", hub, plan.DNSPort),
 		}),
 	}
