@@ -22,6 +22,13 @@ const (
 	AnnotationPKIHash = "slipway.dev/pki-hash"
 )
 
+// Priority classes, made by the chart, highest first.
+const (
+	PriorityClassOperators     = "slipway-operators"
+	PriorityClassControlPlanes = "slipway-control-planes"
+	PriorityClassGuests        = "slipway-guests"
+)
+
 // APIServerPort is where API servers listen, on the tenant's network and in their Service.
 const APIServerPort = 6443
 
