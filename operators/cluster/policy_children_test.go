@@ -7,6 +7,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"slipway.dev/api/v1alpha1"
@@ -41,6 +42,7 @@ func TestChildObjectsPolicy(t *testing.T) {
 	t.Run("scale", p.testScale)
 	t.Run("namespaces", p.testNamespaces)
 	t.Run("administrators", p.testAdministrators)
+	t.Run("names", p.testNames)
 }
 
 func (p *policies) testChild(t *testing.T, kind, text string) {
@@ -125,4 +127,34 @@ func (p *policies) testAdministrators(t *testing.T) {
 		wantMessage(t, c.Create(t.Context(), object), "")
 		wantMessage(t, c.Delete(t.Context(), object), "")
 	}
+}
+
+// testNames: nobody publishes names of tenants past the dns-operator.
+func (p *policies) testNames(t *testing.T) {
+	const refusal = "names below k8s.example.com are those of tenants and are made by Slipway alone; use another domain"
+	endpoint := func(name, dnsName string) *unstructured.Unstructured {
+		object := &unstructured.Unstructured{Object: map[string]any{
+			"apiVersion": "externaldns.k8s.io/v1alpha1", "kind": "DNSEndpoint",
+			"metadata": map[string]any{"namespace": "team", "name": name},
+			"spec":     map[string]any{"endpoints": []any{map[string]any{"dnsName": dnsName}}},
+		}}
+		return object
+	}
+	mallory := p.user(t, "mallory")
+	for _, name := range []string{"api.demo.default.k8s.example.com", "API.demo.default.K8s.example.com.", "k8s.example.com", "*.k8s.example.com"} {
+		wantMessage(t, mallory.Create(t.Context(), endpoint("forged", name)), refusal)
+	}
+	for _, name := range []string{"shop.example.com", "other-k8s.example.com"} {
+		wantMessage(t, mallory.Create(t.Context(), endpoint("own", name)), "")
+		wantMessage(t, mallory.Delete(t.Context(), endpoint("own", name)), "")
+	}
+	const apiName = "api.demo.team.k8s.example.com"
+	wantMessage(t, p.user(t, serviceAccount("dns-operator")).Create(t.Context(), endpoint("demo", apiName)), "")
+	patch := func(what string) error {
+		return mallory.Patch(t.Context(), endpoint("demo", apiName), client.RawPatch("application/merge-patch+json", []byte(what)))
+	}
+	wantMessage(t, patch(`{"metadata":{"finalizers":["example.com/test"]}}`), "")
+	wantMessage(t, patch(`{"metadata":{"finalizers":[]}}`), "")
+	wantMessage(t, patch(`{"spec":{"endpoints":[{"dnsName":"`+apiName+`","targets":["6.6.6.6"]}]}}`), refusal)
+	wantMessage(t, p.admin.Delete(t.Context(), endpoint("demo", apiName)), "")
 }

@@ -37,7 +37,7 @@ type policies struct {
 func newPolicies(t *testing.T, kinds ...string) *policies {
 	t.Helper()
 	ctrl.SetLogger(logr.Discard())
-	p := &policies{config: testenv.Start(t, testenv.SlipwayCRDs(2)), scheme: runtime.NewScheme(), hosted: v1alpha1.HostedNamespace("team", "demo")}
+	p := &policies{config: testenv.Start(t, testenv.SlipwayCRDs(2), "testdata/dnsendpoints.yaml"), scheme: runtime.NewScheme(), hosted: v1alpha1.HostedNamespace("team", "demo")}
 	for _, add := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, v1alpha1.AddToScheme} {
 		if err := add(p.scheme); err != nil {
 			t.Fatal(err)
@@ -103,7 +103,7 @@ func (p *policies) awaitEnforced(t *testing.T, refused func() error) {
 func (p *policies) grantEverything(t *testing.T) {
 	t.Helper()
 	role := &rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: "everything-of-slipway"},
-		Rules: []rbacv1.PolicyRule{{APIGroups: []string{"slipway.dev"}, Resources: []string{"*"}, Verbs: []string{"*"}}}}
+		Rules: []rbacv1.PolicyRule{{APIGroups: []string{"slipway.dev", "externaldns.k8s.io"}, Resources: []string{"*"}, Verbs: []string{"*"}}}}
 	p.create(t, role)
 	p.create(t, &rbacv1.ClusterRoleBinding{
 		ObjectMeta: metav1.ObjectMeta{Name: role.Name},
