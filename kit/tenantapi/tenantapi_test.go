@@ -37,8 +37,13 @@ func newConnections(t *testing.T) *connections {
 		t.Fatal(err)
 	}
 	c := &connections{connected: make(chan client.ObjectKey, 8), ready: make(chan client.ObjectKey, 8)}
+	mapper, err := tenantapi.NewMapper(scheme, []client.Object{&corev1.ConfigMap{}}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
 	c.Clusters = &tenantapi.Clusters{
 		Scheme: scheme,
+		Mapper: mapper,
 		OnConnect: func(ctx context.Context, key client.ObjectKey, target cluster.Cluster) error {
 			c.connected <- key
 			if failure := c.failure; failure != nil {
@@ -48,7 +53,7 @@ func newConnections(t *testing.T) *connections {
 			_, err := target.GetCache().GetInformer(ctx, &corev1.ConfigMap{})
 			return err
 		},
-		OnReady: func(key client.ObjectKey) { c.ready <- key },
+		OnChange: func(key client.ObjectKey) { c.ready <- key },
 	}
 	return c
 }
@@ -79,7 +84,7 @@ func await(t *testing.T, what string, events <-chan client.ObjectKey) client.Obj
 }
 
 // get asks as a reconciler does: again whenever it is woken.
-func (c *connections) get(t *testing.T, secret *corev1.Secret) client.Client {
+func (c *connections) get(t *testing.T, secret *corev1.Secret) *tenantapi.Tenant {
 	t.Helper()
 	for {
 		connected, err := c.Get(secret, dataKey)

@@ -1,0 +1,245 @@
+package tenantapi
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+	"k8s.io/client-go/util/connrotation"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/cluster"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+)
+
+const (
+	// eagerness is how often an API is asked that is about to come up, and
+	// eagerFor how long: control planes take some ten seconds.
+	eagerness = 250 * time.Millisecond
+	eagerFor  = time.Minute
+	// pulse is how often an API that answers is asked whether it still does. Two
+	// silences in a row, of probeTimeout each, mean that it does not.
+	pulse        = 5 * time.Second
+	probeTimeout = 3 * time.Second
+)
+
+var connecting = &NotConnectedError{Reason: ReasonConnecting, Message: "the tenant's API server has not answered yet"}
+
+// patience is how an API that stays silent is asked ever less often.
+func patience() wait.Backoff {
+	return wait.Backoff{Duration: time.Second, Factor: 1.5, Jitter: 0.1, Steps: 100, Cap: 15 * time.Second}
+}
+
+// connection is one tenant's. It lasts as long as its kubeconfig does, through
+// any number of times that the API goes and comes back.
+type connection struct {
+	clusters   *Clusters
+	key        client.ObjectKey
+	kubeconfig []byte
+	config     *rest.Config
+	dialer     *connrotation.Dialer
+	cancel     context.CancelFunc
+
+	mu sync.Mutex
+	// tenant is nil while the API does not answer; down says why.
+	tenant *Tenant
+	down   *NotConnectedError
+	// overfull are the kinds of which the tenant has too many objects.
+	overfull map[string]struct{}
+}
+
+func newConnection(ctx context.Context, clusters *Clusters, key client.ObjectKey, kubeconfig []byte) (*connection, error) {
+	config, err := clientcmd.RESTConfigFromKubeConfig(kubeconfig)
+	if err != nil {
+		return nil, fmt.Errorf("read kubeconfig of %s: %w", key, err)
+	}
+	conn := &connection{
+		clusters: clusters, key: key, kubeconfig: kubeconfig,
+		config: limited(config), dialer: connrotation.NewDialer((&net.Dialer{Timeout: probeTimeout}).DialContext),
+		down: connecting, overfull: map[string]struct{}{},
+	}
+	conn.config.Dial = conn.dialer.DialContext
+	ctx, conn.cancel = context.WithCancel(ctx)
+	go conn.run(ctx)
+	return conn, nil
+}
+
+func (c *connection) current() (*Tenant, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.overfull) > 0 {
+		kinds := strings.Join(slices.Sorted(maps.Keys(c.overfull)), ", ")
+		return nil, &NotConnectedError{Reason: ReasonTooManyObjects, Message: fmt.Sprintf(
+			"the tenant has more than %d objects of kind %s, which is as many as are read; delete some", c.clusters.maxObjects(), kinds)}
+	}
+	if c.tenant == nil {
+		return nil, c.down
+	}
+	return c.tenant, nil
+}
+
+// become changes the state and tells the owner.
+func (c *connection) become(ctx context.Context, tenant *Tenant, down *NotConnectedError) {
+	c.mu.Lock()
+	c.tenant, c.down = tenant, down
+	c.mu.Unlock()
+	if ctx.Err() == nil {
+		c.clusters.OnChange(c.key)
+	}
+}
+
+// hasTooMany notes that the tenant has too many objects of a kind, or no longer.
+func (c *connection) hasTooMany(kind string, tooMany bool) {
+	c.mu.Lock()
+	_, before := c.overfull[kind]
+	if tooMany {
+		c.overfull[kind] = struct{}{}
+	} else {
+		delete(c.overfull, kind)
+	}
+	c.mu.Unlock()
+	if before != tooMany {
+		c.clusters.OnChange(c.key)
+	}
+}
+
+// run connects, and connects again when the connection is lost, until ctx ends.
+func (c *connection) run(ctx context.Context) {
+	defer c.dialer.CloseAll()
+	// One that fails as soon as it is made is not made again at once.
+	pause := patience()
+	for {
+		if c.awaitAPI(ctx) != nil {
+			return
+		}
+		made := time.Now()
+		err := c.serve(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		log.FromContext(ctx).Info("Tenant API lost", "Secret", c.key, "reason", err.Error())
+		// What was sent on them before may wait for an answer that never comes.
+		c.dialer.CloseAll()
+		lost := &NotConnectedError{Reason: ReasonUnreachable, Message: "the tenant's API server does not answer: " + plainly(err)}
+		c.become(ctx, nil, lost)
+		if time.Since(made) > eagerFor {
+			pause = patience()
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(pause.Step()):
+		}
+	}
+}
+
+// awaitAPI returns when the API answers that it is ready, and with an error only when ctx ends.
+func (c *connection) awaitAPI(ctx context.Context) error {
+	eager, cancel := context.WithTimeout(ctx, eagerFor)
+	defer cancel()
+	if AwaitReadyz(eager, c.config, eagerness) == nil {
+		return nil
+	}
+	backoff := patience()
+	for ctx.Err() == nil {
+		if probe(ctx, c.config) == nil {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(backoff.Step()):
+		}
+	}
+	return ctx.Err()
+}
+
+// serve keeps the caches until the API stops answering or ctx ends.
+func (c *connection) serve(ctx context.Context) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	httpClient, err := rest.HTTPClientFor(c.config)
+	if err != nil {
+		return fmt.Errorf("make HTTP client: %w", err)
+	}
+	target, err := c.cluster(httpClient)
+	if err != nil {
+		return err
+	}
+	live, err := client.New(c.config, client.Options{HTTPClient: httpClient, Scheme: c.clusters.Scheme, Mapper: c.clusters.Mapper})
+	if err != nil {
+		return fmt.Errorf("make client: %w", err)
+	}
+	if err := c.clusters.OnConnect(ctx, c.key, target); err != nil {
+		return fmt.Errorf("watch: %w", err)
+	}
+	c.mu.Lock()
+	c.down = &NotConnectedError{Reason: ReasonConnecting, Message: "the tenant's objects have not been read yet"}
+	c.mu.Unlock()
+	go func() { cancel(listen(ctx, c.config)) }()
+	go func() {
+		if target.GetCache().WaitForCacheSync(ctx) && ctx.Err() == nil {
+			c.become(ctx, newTenant(target.GetCache(), live), nil)
+		}
+	}()
+	if err := target.Start(ctx); err != nil {
+		return fmt.Errorf("run caches: %w", err)
+	}
+	return context.Cause(ctx)
+}
+
+func (c *connection) cluster(httpClient *http.Client) (cluster.Cluster, error) {
+	target, err := cluster.New(c.config, func(o *cluster.Options) {
+		o.Scheme = c.clusters.Scheme
+		o.HTTPClient = httpClient
+		o.MapperProvider = func(*rest.Config, *http.Client) (meta.RESTMapper, error) { return c.clusters.Mapper, nil }
+		o.Cache = c.clusters.Cache
+		o.Cache.ReaderFailOnMissingInformer = true
+		o.Cache.NewInformer = c.newInformer
+	})
+	if err != nil {
+		return nil, fmt.Errorf("connect: %w", err)
+	}
+	return target, nil
+}
+
+// listen returns when the API does not answer any more. No watch can tell: one
+// to a server that has gone without a word just stays silent.
+func listen(ctx context.Context, config *rest.Config) error {
+	ticker := time.NewTicker(pulse)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-ticker.C:
+		}
+		if probe(ctx, config) == nil {
+			continue
+		}
+		if err := probe(ctx, config); err != nil {
+			return err
+		}
+	}
+}
+
+// plainly says what was wrong without a word of the tenant's.
+func plainly(err error) string {
+	switch {
+	case errors.Is(err, context.DeadlineExceeded):
+		return "no answer in time"
+	case errors.As(err, new(*notReadyError)):
+		return "it says that it is not ready"
+	default:
+		return "the connection failed"
+	}
+}

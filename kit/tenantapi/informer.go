@@ -1,0 +1,137 @@
+package tenantapi
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"sync"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/sets"
+	"k8s.io/apimachinery/pkg/watch"
+	toolscache "k8s.io/client-go/tools/cache"
+)
+
+// DefaultMaxObjects is more than the largest tenant has: twelve pools of a
+// hundred workers.
+const DefaultMaxObjects = 2000
+
+func (c *Clusters) maxObjects() int {
+	if c.MaxObjects > 0 {
+		return c.MaxObjects
+	}
+	return DefaultMaxObjects
+}
+
+// newInformer makes an informer that does not take in more objects than allowed.
+func (c *connection) newInformer(lw toolscache.ListerWatcher, example runtime.Object, resync time.Duration, indexers toolscache.Indexers) toolscache.SharedIndexInformer {
+	counter := &counter{
+		source: toolscache.ToListerWatcherWithContext(lw), max: c.clusters.maxObjects(),
+		tooMany: func(tooMany bool) { c.hasTooMany(c.kindOf(example), tooMany) },
+	}
+	return toolscache.NewSharedIndexInformer(&toolscache.ListWatch{
+		ListWithContextFunc: counter.list, WatchFuncWithContext: counter.watch,
+	}, example, resync, indexers)
+}
+
+func (c *connection) kindOf(example runtime.Object) string {
+	if kind := example.GetObjectKind().GroupVersionKind().Kind; kind != "" {
+		return kind // one that is known by its metadata alone
+	}
+	if kinds, _, err := c.clusters.Scheme.ObjectKinds(example); err == nil {
+		return kinds[0].Kind
+	}
+	return fmt.Sprintf("%T", example)
+}
+
+// counter counts the objects that a reflector has been given, and ends its
+// list or its watch when there are too many. The reflector begins anew after
+// its usual back-off.
+type counter struct {
+	source  toolscache.ListerWatcherWithContext
+	max     int
+	tooMany func(bool)
+
+	mu    sync.Mutex
+	known sets.Set[types.UID]
+}
+
+func (c *counter) list(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
+	page, err := c.source.ListWithContext(ctx, options)
+	if err != nil {
+		return nil, err
+	}
+	if options.Continue == "" {
+		c.reset()
+	}
+	if err := meta.EachListItem(page, func(object runtime.Object) error { return c.add(object) }); err != nil {
+		return nil, err
+	}
+	if list, err := meta.ListAccessor(page); err == nil && list.GetContinue() == "" {
+		c.tooMany(false)
+	}
+	return page, nil
+}
+
+func (c *counter) reset() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.known = sets.New[types.UID]()
+}
+
+func (c *counter) add(object runtime.Object) error {
+	accessor, err := meta.Accessor(object)
+	if err != nil {
+		return err
+	}
+	c.mu.Lock()
+	exceeded := c.known.Insert(accessor.GetUID()).Len() > c.max
+	c.mu.Unlock()
+	if !exceeded {
+		return nil
+	}
+	c.tooMany(true)
+	return fmt.Errorf("more than %d objects", c.max)
+}
+
+func (c *counter) remove(object runtime.Object) {
+	if accessor, err := meta.Accessor(object); err == nil {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.known.Delete(accessor.GetUID())
+	}
+}
+
+func (c *counter) watch(ctx context.Context, options metav1.ListOptions) (watch.Interface, error) {
+	source, err := c.source.WatchWithContext(ctx, options)
+	if err != nil {
+		return nil, err
+	}
+	if options.SendInitialEvents != nil && *options.SendInitialEvents {
+		c.reset()
+	}
+	return watch.Filter(source, c.count), nil
+}
+
+// count lets an event pass, or makes it one that ends the watch.
+func (c *counter) count(event watch.Event) (watch.Event, bool) {
+	switch event.Type {
+	case watch.Added, watch.Modified:
+		if err := c.add(event.Object); err != nil {
+			status := metav1.Status{Status: metav1.StatusFailure, Code: http.StatusRequestEntityTooLarge, Reason: metav1.StatusReasonRequestEntityTooLarge, Message: err.Error()}
+			return watch.Event{Type: watch.Error, Object: &status}, true
+		}
+	case watch.Deleted:
+		c.remove(event.Object)
+	case watch.Bookmark:
+		if accessor, err := meta.Accessor(event.Object); err == nil && accessor.GetAnnotations()[metav1.InitialEventsAnnotationKey] == "true" {
+			c.tooMany(false)
+		}
+	case watch.Error:
+	}
+	return event, true
+}

@@ -1,0 +1,103 @@
+package tenantapi
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+
+	"golang.org/x/time/rate"
+	"k8s.io/client-go/rest"
+)
+
+const (
+	// maxAnswer bounds the answer to one request that is no watch. Kubernetes'
+	// own lists come in pages of 500 objects.
+	maxAnswer = 16 << 20
+	// watchRate and watchBurst bound what all watches of a connection may bring,
+	// in bytes and per second: enough to fill the caches at once and for a busy
+	// cluster, too little to keep the operator busy with one tenant.
+	watchRate  = 1 << 20
+	watchBurst = 16 << 20
+)
+
+// ErrAnswerTooLong is the end of an answer that was cut off.
+var ErrAnswerTooLong = fmt.Errorf("the tenant's API server answered with more than %d MiB", maxAnswer>>20)
+
+// limited bounds what a connection takes from its API server, and for how long.
+func limited(config *rest.Config) *rest.Config {
+	config = rest.CopyConfig(config)
+	config.QPS, config.Burst = 50, 100
+	watched := rate.NewLimiter(watchRate, watchBurst)
+	config.Wrap(func(next http.RoundTripper) http.RoundTripper {
+		return &boundedTransport{next: next, watched: watched}
+	})
+	return config
+}
+
+// boundedTransport is needed because the one timeout of a rest.Config would end
+// watches too, and because nothing in client-go bounds the size of an answer.
+type boundedTransport struct {
+	next    http.RoundTripper
+	watched *rate.Limiter
+}
+
+func (t *boundedTransport) RoundTrip(request *http.Request) (*http.Response, error) {
+	if request.URL.Query().Has("watch") {
+		response, err := t.next.RoundTrip(request)
+		if err == nil {
+			response.Body = &slowBody{ReadCloser: response.Body, ctx: request.Context(), limiter: t.watched}
+		}
+		return response, err
+	}
+	ctx, cancel := context.WithTimeout(request.Context(), callTimeout)
+	response, err := t.next.RoundTrip(request.WithContext(ctx))
+	if err != nil {
+		cancel()
+		return nil, err
+	}
+	response.Body = &shortBody{body: response.Body, cancel: cancel, left: maxAnswer}
+	return response, nil
+}
+
+// WrappedRoundTripper lets client-go find the transport within.
+func (t *boundedTransport) WrappedRoundTripper() http.RoundTripper { return t.next }
+
+// slowBody is read no faster than the limiter allows.
+type slowBody struct {
+	io.ReadCloser
+	ctx     context.Context
+	limiter *rate.Limiter
+}
+
+func (b *slowBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p[:min(len(p), watchBurst)])
+	if n > 0 {
+		if wait := b.limiter.WaitN(b.ctx, n); wait != nil {
+			return n, errors.Join(err, wait)
+		}
+	}
+	return n, err
+}
+
+// shortBody fails, rather than ends, when an answer is too long: what was read
+// must not be taken for the whole.
+type shortBody struct {
+	body   io.ReadCloser
+	cancel context.CancelFunc
+	left   int
+}
+
+func (b *shortBody) Read(p []byte) (int, error) {
+	n, err := b.body.Read(p)
+	if b.left -= n; b.left < 0 {
+		return 0, ErrAnswerTooLong
+	}
+	return n, err
+}
+
+func (b *shortBody) Close() error {
+	defer b.cancel()
+	return b.body.Close()
+}
