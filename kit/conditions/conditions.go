@@ -20,12 +20,23 @@ func False(conditionType, reason, message string) metav1.Condition {
 	return metav1.Condition{Type: conditionType, Status: metav1.ConditionFalse, Reason: reason, Message: message}
 }
 
-// Summary is True when every condition is, and otherwise takes reason and
-// message from the first that is not, in the order given.
+// Unknown says that nobody can tell now whether a thing is there.
+func Unknown(conditionType, reason, message string) metav1.Condition {
+	return metav1.Condition{Type: conditionType, Status: metav1.ConditionUnknown, Reason: reason, Message: message}
+}
+
+// Summary is True when every condition is. Otherwise it takes reason and message
+// from the first that is False, in the order given, and is Unknown only when none is:
+// what is known to be wrong says more than what is not known.
 func Summary(conditionType, readyReason string, parts ...metav1.Condition) metav1.Condition {
 	for _, part := range parts {
-		if part.Status != metav1.ConditionTrue {
+		if part.Status == metav1.ConditionFalse {
 			return False(conditionType, part.Reason, part.Message)
+		}
+	}
+	for _, part := range parts {
+		if part.Status != metav1.ConditionTrue {
+			return Unknown(conditionType, part.Reason, part.Message)
 		}
 	}
 	return True(conditionType, readyReason, "")
