@@ -11,16 +11,13 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/fields"
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/rest"
-	"k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/tools/clientcmd"
-	watchtools "k8s.io/client-go/tools/watch"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"slipway.dev/api/v1alpha1"
+	"slipway.dev/kit/follow"
 	"slipway.dev/kit/tenantapi"
 )
 
@@ -151,24 +148,10 @@ func workers(tc *v1alpha1.TenantCluster) int32 {
 func (b *bench) follow(ctx context.Context, tc *v1alpha1.TenantCluster, done func(watch.EventType, *v1alpha1.TenantCluster) bool) error {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	selector := client.MatchingFieldsSelector{Selector: fields.OneTermEqualSelector("metadata.name", tc.Name)}
-	lw := &cache.ListWatch{
-		ListWithContextFunc: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
-			list := &v1alpha1.TenantClusterList{}
-			return list, b.client.List(ctx, list, client.InNamespace(tc.Namespace), selector, &client.ListOptions{Raw: &o})
-		},
-		WatchFuncWithContext: func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
-			return b.client.Watch(ctx, &v1alpha1.TenantClusterList{}, client.InNamespace(tc.Namespace), selector, &client.ListOptions{Raw: &o})
-		},
-	}
-	_, err := watchtools.UntilWithSync(ctx, lw, &v1alpha1.TenantCluster{}, nil, func(event watch.Event) (bool, error) {
-		current, ok := event.Object.(*v1alpha1.TenantCluster)
-		return ok && done(event.Type, current), nil
+	_, err := follow.Object(ctx, b.client, tc, func(event watch.EventType, current *v1alpha1.TenantCluster) (bool, error) {
+		return done(event, current), nil
 	})
-	if err != nil {
-		return fmt.Errorf("follow %s: %w", tc.Name, err)
-	}
-	return nil
+	return err
 }
 
 // summary is the part of the kubelet's /stats/summary that is read here.

@@ -118,7 +118,7 @@ func (te *tenant) deployServer(t *testing.T, namespace, name string, replicas in
 			t.Fatal(err)
 		}
 	}
-	awaitObject(t, te.client, client.ObjectKeyFromObject(deployment), &appsv1.DeploymentList{}, &appsv1.Deployment{}, "Deployment "+name,
+	awaitObject(t, te.client, deployment, "Deployment "+name,
 		func(d *appsv1.Deployment) bool {
 			return d.Status.ObservedGeneration == d.Generation && d.Status.ReadyReplicas == replicas
 		})

@@ -35,7 +35,7 @@ func TestDeleteWithDeadAPI(t *testing.T) {
 	if err := env.management.Patch(t.Context(), statefulSet(hosted, "kube-apiserver"), patch); err != nil {
 		t.Fatal(err)
 	}
-	awaitObject(t, env.management, client.ObjectKeyFromObject(pod), &corev1.PodList{}, pod, "API server is dead", func(p *corev1.Pod) bool {
+	awaitObject(t, env.management, pod, "API server is dead", func(p *corev1.Pod) bool {
 		return len(p.Status.ContainerStatuses) > 0 && p.Status.ContainerStatuses[0].State.Waiting != nil && !p.Status.ContainerStatuses[0].Ready
 	})
 	if err := env.management.Delete(t.Context(), te.TenantCluster); err != nil {
@@ -68,7 +68,7 @@ func (te *tenant) deleteAndProve(t *testing.T) {
 	named := func(name string) client.ListOption {
 		return client.MatchingFieldsSelector{Selector: fields.OneTermEqualSelector("metadata.name", name)}
 	}
-	awaitNone(t, env.management, &v1alpha1.TenantClusterList{}, &v1alpha1.TenantCluster{}, "TenantCluster gone", client.InNamespace(te.Namespace), named(te.Name))
+	awaitNone(t, env.management, &v1alpha1.TenantCluster{}, "TenantCluster gone", client.InNamespace(te.Namespace), named(te.Name))
 	// From here on nothing may be left, so nothing is waited for but the kernel and DNS, which no API shows.
 	te.proveNoObjects(t, hosted, network)
 	awaitNoNames(t, te)

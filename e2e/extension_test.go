@@ -19,7 +19,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
 // extension is what the manifests of the webhook and the aggregated API need.
@@ -58,9 +57,8 @@ func testAggregatedAPI(t *testing.T, te *tenant) {
 	te.awaitDeployment(t, "wardle", "api")
 	apiService := &unstructured.Unstructured{}
 	apiService.SetGroupVersionKind(schema.GroupVersionKind{Group: "apiregistration.k8s.io", Version: "v1", Kind: "APIService"})
-	list := &unstructured.UnstructuredList{}
-	list.SetGroupVersionKind(schema.GroupVersionKind{Group: "apiregistration.k8s.io", Version: "v1", Kind: "APIServiceList"})
-	awaitObject(t, te.client, client.ObjectKey{Name: "v1alpha1.wardle.example.com"}, list, apiService, "APIService", func(o *unstructured.Unstructured) bool {
+	apiService.SetName("v1alpha1.wardle.example.com")
+	awaitObject(t, te.client, apiService, "APIService", func(o *unstructured.Unstructured) bool {
 		conditions, _, _ := unstructured.NestedSlice(o.Object, "status", "conditions")
 		for _, c := range conditions {
 			if c, ok := c.(map[string]any); ok && c["type"] == "Available" {
@@ -84,7 +82,7 @@ func testAggregatedAPI(t *testing.T, te *tenant) {
 
 func (te *tenant) awaitDeployment(t *testing.T, namespace, name string) {
 	t.Helper()
-	awaitObject(t, te.client, client.ObjectKey{Namespace: namespace, Name: name}, &appsv1.DeploymentList{}, &appsv1.Deployment{}, "Deployment "+name,
+	awaitObject(t, te.client, &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}}, "Deployment "+name,
 		func(d *appsv1.Deployment) bool {
 			return d.Status.ObservedGeneration == d.Generation && d.Status.ReadyReplicas == *d.Spec.Replicas
 		})

@@ -75,6 +75,9 @@ require (
 	sigs.k8s.io/randfill v1.0.0 // indirect
 	sigs.k8s.io/structured-merge-diff/v6 v6.4.2 // indirect
 	sigs.k8s.io/yaml v1.6.0 // indirect
+	slipway.dev/kit v0.0.0
 )
 
 replace slipway.dev/api => ../api
+
+replace slipway.dev/kit => ../kit

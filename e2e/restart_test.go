@@ -110,7 +110,7 @@ func stopOperator(t *testing.T, name string) {
 	t.Helper()
 	scaleOperator(t, name, 0)
 	t.Cleanup(func() { startOperator(t, name) })
-	awaitNone(t, env.management, &corev1.PodList{}, &corev1.Pod{}, name+" stopped",
+	awaitNone(t, env.management, &corev1.Pod{}, name+" stopped",
 		client.InNamespace(operatorNamespace), client.MatchingLabels{"app.kubernetes.io/name": name})
 }
 

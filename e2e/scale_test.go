@@ -30,7 +30,7 @@ func TestScale(t *testing.T) {
 	te.setReplicas(t, "a", new(int32(1)))
 	te.awaitDrained(t)
 	te.awaitReadyNodes(t, 1)
-	awaitObject(t, te.client, client.ObjectKey{Namespace: "default", Name: "spread"}, &appsv1.DeploymentList{}, &appsv1.Deployment{},
+	awaitObject(t, te.client, &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "spread"}},
 		"Deployment spread complete on the worker that is left",
 		func(d *appsv1.Deployment) bool { return d.Status.ReadyReplicas == replicas })
 	if err := te.client.Delete(t.Context(), &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "spread"}}); err != nil {
@@ -57,7 +57,7 @@ func (te *tenant) nodesOf(t *testing.T, name string) sets.Set[string] {
 func (te *tenant) awaitDrained(t *testing.T) {
 	t.Helper()
 	hosted := client.InNamespace(te.Status.HostedNamespace)
-	awaitObjects(t, env.management, &v1alpha1.MachineList{}, &v1alpha1.Machine{}, "a Machine is drained before it goes", func(machines []*v1alpha1.Machine) bool {
+	awaitObjects(t, env.management, &v1alpha1.Machine{}, "a Machine is drained before it goes", func(machines []*v1alpha1.Machine) bool {
 		return slices.ContainsFunc(machines, func(m *v1alpha1.Machine) bool {
 			drained := meta.FindStatusCondition(m.Status.Conditions, v1alpha1.ConditionDrained)
 			return m.DeletionTimestamp != nil && drained != nil && drained.Status == metav1.ConditionTrue && drained.Reason == "Drained"
@@ -112,11 +112,11 @@ func (te *tenant) awaitReadyNodes(t *testing.T, want int) {
 		w := tc.Status.Workers
 		return w != nil && w.Desired == int32(want) && w.Ready == int32(want)
 	})
-	awaitObjects(t, env.management, &v1alpha1.MachineList{}, &v1alpha1.Machine{}, "Machines", func(machines []*v1alpha1.Machine) bool {
+	awaitObjects(t, env.management, &v1alpha1.Machine{}, "Machines", func(machines []*v1alpha1.Machine) bool {
 		return len(machines) == want
 	}, client.InNamespace(te.Status.HostedNamespace))
 	// A node that was just Ready carries its taint for a moment longer.
-	awaitObjects(t, te.client, &corev1.NodeList{}, &corev1.Node{}, "Nodes that take pods", func(nodes []*corev1.Node) bool {
+	awaitObjects(t, te.client, &corev1.Node{}, "Nodes that take pods", func(nodes []*corev1.Node) bool {
 		return len(nodes) == want && !slices.ContainsFunc(nodes, func(n *corev1.Node) bool { return len(n.Spec.Taints) > 0 })
 	})
 }

@@ -105,7 +105,7 @@ func (te *tenant) awaitReady(t *testing.T) {
 
 func (te *tenant) await(t *testing.T, what string, done func(*v1alpha1.TenantCluster) bool) *v1alpha1.TenantCluster {
 	t.Helper()
-	return awaitObject(t, env.management, client.ObjectKeyFromObject(te.TenantCluster), &v1alpha1.TenantClusterList{}, &v1alpha1.TenantCluster{}, what, done)
+	return awaitObject(t, env.management, te.TenantCluster, what, done)
 }
 
 // connect reads the kubeconfig that the tenant's team gets.

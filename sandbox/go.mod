@@ -86,8 +86,11 @@ require (
 	sigs.k8s.io/controller-runtime v0.25.2
 	slipway.dev/api v0.0.0
 	slipway.dev/guest v0.0.0
+	slipway.dev/kit v0.0.0
 )
 
 replace slipway.dev/api => ../api
 
 replace slipway.dev/guest => ../guest
+
+replace slipway.dev/kit => ../kit

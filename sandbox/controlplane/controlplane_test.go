@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"slipway.dev/kit/golden"
 	"slipway.dev/sandbox/plan"
 )
 
@@ -17,20 +18,7 @@ func TestConfig(t *testing.T) {
 		t.Fatal(err)
 	}
 	files := Files(Config{Plan: p, Version: "v1.36.3", EtcdVersion: "v3.7.3", Loopback: netip.MustParseAddr("127.77.5.1")})
-	golden := filepath.Join("testdata", "kubeadm.yaml")
-	got := files[configPath].Content
-	if os.Getenv("UPDATE") != "" {
-		if err := os.WriteFile(golden, got, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(golden)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), string(got)); diff != "" {
-		t.Errorf("kubeadm.yaml (-want +got):\n%s", diff)
-	}
+	golden.File(t, "kubeadm.yaml", string(files[configPath].Content))
 }
 
 func TestHostKubeconfig(t *testing.T) {

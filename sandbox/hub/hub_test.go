@@ -2,13 +2,11 @@ package hub
 
 import (
 	"net/netip"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-
+	"slipway.dev/kit/golden"
 	"slipway.dev/sandbox/credentials"
 	"slipway.dev/sandbox/machine"
 	"slipway.dev/sandbox/plan"
@@ -36,25 +34,12 @@ func TestMachine(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for golden, path := range map[string]string{
+	for name, path := range map[string]string{
 		"registry.yaml": "/etc/registry/config.yaml",
 		"named.conf":    "/etc/bind/named.conf",
 		"zone":          "/var/lib/bind/zone",
 	} {
-		golden = filepath.Join("testdata", golden)
-		got := m.Files[path].Content
-		if os.Getenv("UPDATE") != "" {
-			if err := os.WriteFile(golden, got, 0o644); err != nil {
-				t.Fatal(err)
-			}
-		}
-		want, err := os.ReadFile(golden)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if diff := cmp.Diff(string(want), string(got)); diff != "" {
-			t.Errorf("%s (-want +got):\n%s", path, diff)
-		}
+		golden.File(t, name, string(m.Files[path].Content))
 	}
 	for _, secret := range []string{"/etc/registry/tls.key", "/etc/registry/htpasswd", "/etc/bind/named.conf"} {
 		if m.Files[secret].Mode != 0o600 {

@@ -14,17 +14,15 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/kubernetes/scheme"
-	"k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/tools/clientcmd"
-	watchtools "k8s.io/client-go/tools/watch"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
 
 	"slipway.dev/api/v1alpha1"
+	"slipway.dev/kit/follow"
 )
 
 // owner of the fields that Create applies.
@@ -68,7 +66,7 @@ func Create(ctx context.Context, c client.WithWatch, manifest []byte, out io.Wri
 	if err := applyManifest(ctx, c, manifest, tc); err != nil {
 		return nil, err
 	}
-	return follow(ctx, c, client.ObjectKeyFromObject(tc), &report{out: out, started: started, done: map[string]bool{}})
+	return await(ctx, c, tc, &report{out: out, started: started, done: map[string]bool{}})
 }
 
 // applyManifest sends what the user wrote and nothing else, so that defaults stay defaults.
@@ -83,28 +81,15 @@ func applyManifest(ctx context.Context, c client.Client, manifest []byte, tc *v1
 	return nil
 }
 
-func follow(ctx context.Context, c client.WithWatch, key client.ObjectKey, r *report) (*v1alpha1.TenantCluster, error) {
-	selector := client.MatchingFieldsSelector{Selector: fields.OneTermEqualSelector("metadata.name", key.Name)}
-	lw := &cache.ListWatch{
-		ListWithContextFunc: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
-			list := &v1alpha1.TenantClusterList{}
-			return list, c.List(ctx, list, client.InNamespace(key.Namespace), selector, &client.ListOptions{Raw: &o})
-		},
-		WatchFuncWithContext: func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
-			return c.Watch(ctx, &v1alpha1.TenantClusterList{}, client.InNamespace(key.Namespace), selector, &client.ListOptions{Raw: &o})
-		},
-	}
-	var last *v1alpha1.TenantCluster
-	_, err := watchtools.UntilWithSync(ctx, lw, &v1alpha1.TenantCluster{}, nil, func(event watch.Event) (bool, error) {
-		tc, ok := event.Object.(*v1alpha1.TenantCluster)
-		if !ok || event.Type == watch.Deleted {
-			return false, fmt.Errorf("TenantCluster %s was deleted", key)
+func await(ctx context.Context, c client.WithWatch, tc *v1alpha1.TenantCluster, r *report) (*v1alpha1.TenantCluster, error) {
+	last, err := follow.Object(ctx, c, tc, func(event watch.EventType, current *v1alpha1.TenantCluster) (bool, error) {
+		if event == watch.Deleted {
+			return false, errors.New("it was deleted")
 		}
-		last = tc
-		return r.observe(tc), nil
+		return r.observe(current), nil
 	})
 	if err != nil {
-		return nil, fmt.Errorf("wait for TenantCluster %s: %w%s", key, err, blocking(last))
+		return nil, fmt.Errorf("%w%s", err, blocking(last))
 	}
 	return last, nil
 }
