@@ -27,6 +27,8 @@ const (
 	// eagerFor how long: control planes take some ten seconds.
 	eagerness = 250 * time.Millisecond
 	eagerFor  = time.Minute
+	// grace is how long an API may stay silent that nobody has heard of yet.
+	grace = 10 * time.Second
 	// pulse is how often an API that answers is asked whether it still does. Two
 	// silences in a row, of probeTimeout each, mean that it does not.
 	pulse        = 5 * time.Second
@@ -43,12 +45,12 @@ func patience() wait.Backoff {
 // connection is one tenant's. It lasts as long as its kubeconfig does, through
 // any number of times that the API goes and comes back.
 type connection struct {
-	clusters   *Clusters
-	key        client.ObjectKey
-	kubeconfig []byte
-	config     *rest.Config
-	dialer     *connrotation.Dialer
-	cancel     context.CancelFunc
+	clusters *Clusters
+	key      client.ObjectKey
+	version  string
+	config   *rest.Config
+	dialer   *connrotation.Dialer
+	cancel   context.CancelFunc
 
 	mu sync.Mutex
 	// tenant is nil while the API does not answer; down says why.
@@ -58,13 +60,13 @@ type connection struct {
 	overfull map[string]struct{}
 }
 
-func newConnection(ctx context.Context, clusters *Clusters, key client.ObjectKey, kubeconfig []byte) (*connection, error) {
+func newConnection(ctx context.Context, clusters *Clusters, key client.ObjectKey, version string, kubeconfig []byte) (*connection, error) {
 	config, err := clientcmd.RESTConfigFromKubeConfig(kubeconfig)
 	if err != nil {
 		return nil, fmt.Errorf("read kubeconfig of %s: %w", key, err)
 	}
 	conn := &connection{
-		clusters: clusters, key: key, kubeconfig: kubeconfig,
+		clusters: clusters, key: key, version: version,
 		config: limited(config), dialer: connrotation.NewDialer((&net.Dialer{Timeout: probeTimeout}).DialContext),
 		down: connecting, overfull: map[string]struct{}{},
 	}
@@ -91,9 +93,10 @@ func (c *connection) current() (*Tenant, error) {
 // become changes the state and tells the owner.
 func (c *connection) become(ctx context.Context, tenant *Tenant, down *NotConnectedError) {
 	c.mu.Lock()
+	news := c.tenant != tenant || down == nil || *c.down != *down
 	c.tenant, c.down = tenant, down
 	c.mu.Unlock()
-	if ctx.Err() == nil {
+	if news && ctx.Err() == nil {
 		c.clusters.OnChange(c.key)
 	}
 }
@@ -127,11 +130,10 @@ func (c *connection) run(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
-		log.FromContext(ctx).Info("Tenant API lost", "Secret", c.key, "reason", err.Error())
+		log.FromContext(ctx).Info("Tenant API lost", "tenant", c.key, "reason", err.Error())
 		// What was sent on them before may wait for an answer that never comes.
 		c.dialer.CloseAll()
-		lost := &NotConnectedError{Reason: ReasonUnreachable, Message: "the tenant's API server does not answer: " + plainly(err)}
-		c.become(ctx, nil, lost)
+		c.become(ctx, nil, unreachable(err))
 		if time.Since(made) > eagerFor {
 			pause = patience()
 		}
@@ -143,9 +145,22 @@ func (c *connection) run(ctx context.Context) {
 	}
 }
 
-// awaitAPI returns when the API answers that it is ready, and with an error only when ctx ends.
+// awaitAPI returns when the API answers that it is ready, and with an error only
+// when ctx ends. One that stays silent for a while counts as unreachable, also
+// when it has never answered: after a restart of this program nobody knows how
+// long it has been dead.
 func (c *connection) awaitAPI(ctx context.Context) error {
-	eager, cancel := context.WithTimeout(ctx, eagerFor)
+	patient, cancel := context.WithTimeout(ctx, grace)
+	err := AwaitReadyz(patient, c.config, eagerness)
+	cancel()
+	if err == nil {
+		return nil
+	}
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	c.become(ctx, nil, unreachable(err))
+	eager, cancel := context.WithTimeout(ctx, eagerFor-grace)
 	defer cancel()
 	if AwaitReadyz(eager, c.config, eagerness) == nil {
 		return nil
@@ -182,9 +197,6 @@ func (c *connection) serve(ctx context.Context) error {
 	if err := c.clusters.OnConnect(ctx, c.key, target); err != nil {
 		return fmt.Errorf("watch: %w", err)
 	}
-	c.mu.Lock()
-	c.down = &NotConnectedError{Reason: ReasonConnecting, Message: "the tenant's objects have not been read yet"}
-	c.mu.Unlock()
 	go func() { cancel(listen(ctx, c.config)) }()
 	go func() {
 		if target.GetCache().WaitForCacheSync(ctx) && ctx.Err() == nil {
@@ -230,6 +242,10 @@ func listen(ctx context.Context, config *rest.Config) error {
 			return err
 		}
 	}
+}
+
+func unreachable(err error) *NotConnectedError {
+	return &NotConnectedError{Reason: ReasonUnreachable, Message: "the tenant's API server does not answer: " + plainly(err)}
 }
 
 // plainly says what was wrong without a word of the tenant's.

@@ -93,7 +93,7 @@ func (l *line) mend() {
 func (c *connections) awaitReason(t *testing.T, secret *corev1.Secret, reason string) (message string) {
 	t.Helper()
 	for {
-		_, err := c.Get(secret, dataKey)
+		_, err := c.ask(secret)
 		var down *tenantapi.NotConnectedError
 		switch {
 		case err == nil && reason == "":

@@ -1,5 +1,5 @@
 // Package tenantapi keeps one connection, with its caches, to each of many
-// other clusters, found through Secrets that hold a kubeconfig.
+// other clusters.
 //
 // Those clusters are not trusted: their API servers may be slow, answer without
 // end, or hold any number of objects. Whatever one of them does costs a bounded
@@ -7,13 +7,11 @@
 package tenantapi
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"sync"
 
-	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
@@ -106,41 +104,57 @@ func (c *Clusters) Start(ctx context.Context) error {
 	return nil
 }
 
-// Get gives the tenant whose kubeconfig is in secret under dataKey, and a
-// NotConnectedError while it cannot be asked. A changed kubeconfig makes a new
-// connection.
-func (c *Clusters) Get(secret *corev1.Secret, dataKey string) (*Tenant, error) {
-	key := client.ObjectKeyFromObject(secret)
-	kubeconfig := secret.Data[dataKey]
+// Get returns the tenant that key names, and a NotConnectedError while it cannot
+// be asked. version changes with the kubeconfig, which is read only to make a
+// connection: for the first time, or anew because of another version.
+func (c *Clusters) Get(key client.ObjectKey, version string, kubeconfig func() ([]byte, error)) (*Tenant, error) {
+	if conn, started := c.known(key, version); !started {
+		return nil, connecting
+	} else if conn != nil {
+		return conn.current()
+	}
+	content, err := kubeconfig()
+	if err != nil {
+		return nil, fmt.Errorf("read kubeconfig of %s: %w", key, err)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	conn := c.connections[key]
+	if conn != nil && conn.version == version {
+		return conn.current() // another caller was faster
+	}
+	if conn != nil {
+		conn.cancel()
+	}
+	if conn, err = newConnection(c.base, c, key, version, content); err != nil {
+		return nil, err
+	}
+	if c.connections == nil {
+		c.connections = map[client.ObjectKey]*connection{}
+	}
+	c.connections[key] = conn
+	return conn.current()
+}
+
+// known finds the connection of that version. Controllers start beside this
+// runnable, in no order: started is false for one that asks too early.
+func (c *Clusters) known(key client.ObjectKey, version string) (conn *connection, started bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.base == nil {
-		// Controllers start beside this runnable, in no order.
 		if c.early == nil {
 			c.early = map[client.ObjectKey]struct{}{}
 		}
 		c.early[key] = struct{}{}
-		return nil, connecting
+		return nil, false
 	}
-	conn := c.connections[key]
-	if conn != nil && !bytes.Equal(conn.kubeconfig, kubeconfig) {
-		conn.cancel()
-		conn = nil
+	if conn := c.connections[key]; conn != nil && conn.version == version {
+		return conn, true
 	}
-	if conn == nil {
-		var err error
-		if conn, err = newConnection(c.base, c, key, kubeconfig); err != nil {
-			return nil, err
-		}
-		if c.connections == nil {
-			c.connections = map[client.ObjectKey]*connection{}
-		}
-		c.connections[key] = conn
-	}
-	return conn.current()
+	return nil, true
 }
 
-// Forget ends the connection of a Secret that is gone.
+// Forget ends the connection to a tenant that is gone.
 func (c *Clusters) Forget(key client.ObjectKey) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

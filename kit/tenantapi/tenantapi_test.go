@@ -83,11 +83,17 @@ func await(t *testing.T, what string, events <-chan client.ObjectKey) client.Obj
 	}
 }
 
+// ask is Get with the kubeconfig of a Secret.
+func (c *connections) ask(secret *corev1.Secret) (*tenantapi.Tenant, error) {
+	kubeconfig := secret.Data[dataKey]
+	return c.Get(client.ObjectKeyFromObject(secret), string(kubeconfig), func() ([]byte, error) { return kubeconfig, nil })
+}
+
 // get asks as a reconciler does: again whenever it is woken.
 func (c *connections) get(t *testing.T, secret *corev1.Secret) *tenantapi.Tenant {
 	t.Helper()
 	for {
-		connected, err := c.Get(secret, dataKey)
+		connected, err := c.ask(secret)
 		if err == nil {
 			return connected
 		}
@@ -123,7 +129,7 @@ func TestClusters(t *testing.T) {
 	t.Run("connects once and reads from its cache", func(t *testing.T) {
 		c := newConnections(t)
 		wanted := secret(t, config, "admin", "admin")
-		if _, err := c.Get(wanted, dataKey); !errors.Is(err, tenantapi.ErrNotConnected) {
+		if _, err := c.ask(wanted); !errors.Is(err, tenantapi.ErrNotConnected) {
 			t.Fatalf("before the start: %v, want ErrNotConnected", err)
 		}
 		c.start(t)
@@ -131,19 +137,19 @@ func TestClusters(t *testing.T) {
 		if key := await(t, "the wake-up after the start", c.ready); key != client.ObjectKeyFromObject(wanted) {
 			t.Fatalf("woken for %s", key)
 		}
-		if _, err := c.Get(wanted, dataKey); !errors.Is(err, tenantapi.ErrNotConnected) {
+		if _, err := c.ask(wanted); !errors.Is(err, tenantapi.ErrNotConnected) {
 			t.Fatalf("at once: %v, want ErrNotConnected", err)
 		}
 		await(t, "the connection", c.connected)
 		await(t, "filled caches", c.ready)
-		first, err := c.Get(wanted, dataKey)
+		first, err := c.ask(wanted)
 		if err != nil {
 			t.Fatal(err)
 		}
 		if err := first.List(t.Context(), &corev1.ConfigMapList{}); err != nil {
 			t.Error(err)
 		}
-		second, err := c.Get(wanted, dataKey)
+		second, err := c.ask(wanted)
 		if err != nil || first != second {
 			t.Errorf("a second connection was made: %v", err)
 		}
@@ -177,10 +183,12 @@ func TestClusters(t *testing.T) {
 		c.start(t)
 		dead := rest.CopyConfig(config)
 		dead.Host = "https://127.0.0.1:1"
-		if _, err := c.Get(secret(t, dead, "dead", "admin"), dataKey); !errors.Is(err, tenantapi.ErrNotConnected) {
+		if _, err := c.ask(secret(t, dead, "dead", "admin")); !errors.Is(err, tenantapi.ErrNotConnected) {
 			t.Fatalf("%v, want ErrNotConnected", err)
 		}
 		c.get(t, secret(t, config, "alive", "admin"))
+		// Whether it has ever answered is not known: that is no reason to be silent about it.
+		c.awaitReason(t, secret(t, dead, "dead", "admin"), tenantapi.ReasonUnreachable)
 		c.Forget(client.ObjectKey{Namespace: "tenant", Name: "dead"})
 	})
 
@@ -188,10 +196,10 @@ func TestClusters(t *testing.T) {
 		c := newConnections(t)
 		c.start(t)
 		broken := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: "broken"}, Data: map[string][]byte{dataKey: []byte("{")}}
-		_, err := c.Get(broken, dataKey)
+		_, err := c.ask(broken)
 		if errors.Is(err, tenantapi.ErrNotConnected) {
 			await(t, "the wake-up after the start", c.ready)
-			_, err = c.Get(broken, dataKey)
+			_, err = c.ask(broken)
 		}
 		if err == nil || errors.Is(err, tenantapi.ErrNotConnected) {
 			t.Errorf("%v, want that it cannot be read", err)

@@ -57,6 +57,8 @@ func (t *boundedTransport) RoundTrip(request *http.Request) (*http.Response, err
 		cancel()
 		return nil, err
 	}
+	// client-go would sleep for as long as this header says, and hold its caller.
+	response.Header.Del("Retry-After")
 	response.Body = &shortBody{body: response.Body, cancel: cancel, left: maxAnswer}
 	return response, nil
 }
