@@ -65,3 +65,14 @@ func Apply(observed []metav1.Condition, generation int64, wanted ...metav1.Condi
 	})
 	return result
 }
+
+// FirstLine bounds a text that others wrote, for a message: its first line, in
+// at most 300 bytes.
+func FirstLine(text string) string {
+	const longest = 300
+	line, _, _ := strings.Cut(text, "\n")
+	if len(line) <= longest {
+		return line
+	}
+	return strings.ToValidUTF8(line[:longest], "") + "..."
+}

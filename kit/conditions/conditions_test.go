@@ -1,6 +1,7 @@
 package conditions_test
 
 import (
+	"strings"
 	"testing"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -30,5 +31,20 @@ func TestSummary(t *testing.T) {
 				t.Errorf("%s %s of type %s, want %s %s of type Ready", got.Status, got.Reason, got.Type, test.status, test.reason)
 			}
 		})
+	}
+}
+
+func TestFirstLine(t *testing.T) {
+	for text, want := range map[string]string{
+		"":                              "",
+		"one":                           "one",
+		"one\ntwo":                      "one",
+		strings.Repeat("x", 1000):       strings.Repeat("x", 300) + "...",
+		strings.Repeat("ü", 1000):       strings.Repeat("ü", 150) + "...",
+		"x" + strings.Repeat("ü", 1000): "x" + strings.Repeat("ü", 149) + "...",
+	} {
+		if got := conditions.FirstLine(text); got != want {
+			t.Errorf("%.20q: %q, want %q", text, got, want)
+		}
 	}
 }

@@ -200,7 +200,7 @@ func (c *connection) serve(ctx context.Context) error {
 	go func() { cancel(listen(ctx, c.config)) }()
 	go func() {
 		if target.GetCache().WaitForCacheSync(ctx) && ctx.Err() == nil {
-			c.become(ctx, newTenant(target.GetCache(), live), nil)
+			c.become(ctx, NewTenant(target.GetCache(), live), nil)
 		}
 	}()
 	if err := target.Start(ctx); err != nil {

@@ -55,7 +55,8 @@ type Tenant struct {
 	backoff    wait.Backoff
 }
 
-func newTenant(reader client.Reader, live client.Client) *Tenant {
+// NewTenant makes a Tenant that is read through reader and asked through live.
+func NewTenant(reader client.Reader, live client.Client) *Tenant {
 	return &Tenant{Reader: reader, live: live, places: make(chan struct{}, callsInFlight), backoff: slowness()}
 }
 

@@ -20,7 +20,7 @@ var (
 func TestDoEndsInTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		began := time.Now()
-		err := newTenant(nil, nil).Do(t.Context(), hang)
+		err := NewTenant(nil, nil).Do(t.Context(), hang)
 		if !errors.Is(err, context.DeadlineExceeded) || time.Since(began) != callTimeout {
 			t.Errorf("%v after %s, want that the deadline passed after %s", err, time.Since(began), callTimeout)
 		}
@@ -29,7 +29,7 @@ func TestDoEndsInTime(t *testing.T) {
 
 func TestDoHoldsFewWorkers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		tenant := newTenant(nil, nil)
+		tenant := NewTenant(nil, nil)
 		for range callsInFlight {
 			go func() { _ = tenant.Do(t.Context(), hang) }()
 		}
@@ -47,7 +47,7 @@ func TestDoHoldsFewWorkers(t *testing.T) {
 
 func TestDoLeavesASlowTenantAlone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		tenant := newTenant(nil, nil)
+		tenant := NewTenant(nil, nil)
 		held := time.Duration(0)
 		began := time.Now()
 		for time.Since(began) < 10*time.Minute {
