@@ -7,6 +7,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"maps"
 	"net/netip"
 	"os"
 	"strings"
@@ -17,14 +18,18 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/selection"
+	"k8s.io/apimachinery/pkg/util/sets"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/utils/clock"
 	kubevirtv1 "kubevirt.io/api/core/v1"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"slipway.dev/api/v1alpha1"
+	"slipway.dev/kit/apply"
 	"slipway.dev/kit/operator"
+	"slipway.dev/operators/kvm/bootstrap"
 	"slipway.dev/operators/kvm/reconcilers/csr"
 	"slipway.dev/operators/kvm/reconcilers/machine"
 	"slipway.dev/operators/kvm/reconcilers/nodepool"
@@ -90,29 +95,37 @@ func run(shared operator.Options, options machine.Options) error {
 		return err
 	}
 	ctx := ctrl.SetupSignalHandler()
-	if err := setup(ctx, manager, options, time.Now); err != nil {
+	if err := setup(ctx, manager, options, clock.RealClock{}); err != nil {
 		return err
 	}
 	return manager.Start(ctx)
 }
 
 // setup registers the controllers and what wakes them.
-func setup(ctx context.Context, manager ctrl.Manager, options machine.Options, now func() time.Time) error {
-	fleet := tenant.New(manager.GetScheme())
+func setup(ctx context.Context, manager ctrl.Manager, options machine.Options, clock clock.PassiveClock) error {
+	fleet, err := tenant.New(manager.GetScheme(), manager.GetAPIReader())
+	if err != nil {
+		return err
+	}
 	if err := manager.Add(fleet); err != nil {
 		return fmt.Errorf("add connections to tenants: %w", err)
 	}
-	events := manager.GetEventRecorder(name)
-	nodePools := &nodepool.Reconciler{Client: manager.GetClient(), Live: manager.GetAPIReader(), Events: events}
+	c, events := manager.GetClient(), manager.GetEventRecorder(name)
+	nodePools := &nodepool.Reconciler{
+		Client: c, Live: manager.GetAPIReader(), Writer: apply.NewWriter(c, nodepool.Owner), Events: nodepool.Events{EventRecorder: events},
+	}
 	if err := nodePools.SetupWithManager(manager); err != nil {
 		return fmt.Errorf("set up NodePools: %w", err)
 	}
-	machines := &machine.Reconciler{Client: manager.GetClient(), Tenants: fleet, Events: events, Options: options, Now: now}
+	machines := &machine.Reconciler{
+		Client: c, Writer: apply.NewWriter(c, machine.Owner), Tenants: fleet, Events: machine.Events{EventRecorder: events},
+		Options: options, Clock: clock,
+	}
 	if err := machines.SetupWithManager(ctx, manager, fleet); err != nil {
 		return fmt.Errorf("set up Machines: %w", err)
 	}
-	requests := &csr.Reconciler{Client: manager.GetClient(), Tenants: fleet, Events: events}
-	if err := requests.SetupWithManager(manager, fleet); err != nil {
+	requests := &csr.Reconciler{Client: c, Tenants: fleet, Requests: fleet.Requests, Events: csr.Events{EventRecorder: events}}
+	if err := requests.SetupWithManager(manager); err != nil {
 		return fmt.Errorf("set up certificate approval: %w", err)
 	}
 	return nil
@@ -128,6 +141,18 @@ func newScheme() (*runtime.Scheme, error) {
 	return scheme, nil
 }
 
+// secretKeys are what is read of Secrets through the cache.
+var secretKeys = sets.New("ca.crt", corev1.BasicAuthUsernameKey, corev1.BasicAuthPasswordKey, bootstrap.TokenIDKey, bootstrap.TokenSecretKey)
+
+// trimSecret drops what is not read, private keys above all.
+func trimSecret(o any) (any, error) {
+	if secret, ok := o.(*corev1.Secret); ok {
+		secret.ManagedFields = nil
+		maps.DeleteFunc(secret.Data, func(key string, _ []byte) bool { return !secretKeys.Has(key) })
+	}
+	return o, nil
+}
+
 // cacheOptions leave out what is no tenant's: Secrets and virtual machines of
 // others are neither kept in memory nor looked at.
 func cacheOptions() cache.Options {
@@ -139,7 +164,7 @@ func cacheOptions() cache.Options {
 	return cache.Options{
 		DefaultTransform: cache.TransformStripManagedFields(),
 		ByObject: map[client.Object]cache.ByObject{
-			&corev1.Secret{}:                     selected,
+			&corev1.Secret{}:                     {Label: selected.Label, Transform: trimSecret},
 			&kubevirtv1.VirtualMachine{}:         selected,
 			&kubevirtv1.VirtualMachineInstance{}: selected,
 		},

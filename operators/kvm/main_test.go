@@ -3,8 +3,12 @@ package main
 import (
 	"flag"
 	"io"
+	"maps"
+	"slices"
 	"testing"
 	"time"
+
+	corev1 "k8s.io/api/core/v1"
 
 	"slipway.dev/operators/kvm/reconcilers/machine"
 )
@@ -31,5 +35,20 @@ func TestJoinTimeout(t *testing.T) {
 		} else if err == nil && options.JoinTimeout != test.want {
 			t.Errorf("%q: %s, want %s", test.args, options.JoinTimeout, test.want)
 		}
+	}
+}
+
+func TestNoPrivateKeysAreCached(t *testing.T) {
+	secret := &corev1.Secret{Data: map[string][]byte{
+		"ca.crt": []byte("certificate"), "tls.key": []byte("private"), "kubeconfig": []byte("private"), "userdata": []byte("private"),
+		"username": []byte("u"), "password": []byte("p"), "token-id": []byte("i"), "token-secret": []byte("s"),
+	}}
+	kept, err := trimSecret(secret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := slices.Sorted(maps.Keys(kept.(*corev1.Secret).Data))
+	if want := []string{"ca.crt", "password", "token-id", "token-secret", "username"}; !slices.Equal(got, want) {
+		t.Errorf("cached are %v, want %v", got, want)
 	}
 }

@@ -28,7 +28,6 @@ import (
 	"slipway.dev/kit/operator"
 	"slipway.dev/kit/testenv"
 	"slipway.dev/operators/kvm/reconcilers/machine"
-	"slipway.dev/operators/kvm/tenant"
 )
 
 // operatorUser is who the operator is in both clusters; RBAC applies to it.
@@ -42,9 +41,18 @@ type world struct {
 	tenant     client.Client
 	tenantREST *rest.Config
 	namespace  string
-	// ahead is how many nanoseconds the operator's clock is ahead.
-	ahead atomic.Int64
+	// clock is the operator's; a real one, unless it is set forward.
+	clock movedClock
 }
+
+// movedClock is the real one set forward: the operator's queues and its tenants
+// live in real time.
+type movedClock struct {
+	ahead atomic.Int64 // nanoseconds
+}
+
+func (c *movedClock) Now() time.Time                  { return time.Now().Add(time.Duration(c.ahead.Load())) }
+func (c *movedClock) Since(t time.Time) time.Duration { return c.Now().Sub(t) }
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
@@ -56,7 +64,9 @@ func newWorld(t *testing.T) *world {
 	w.create(t, w.management, chartRole(t), roleBinding("slipway-kvm-operator", rbacv1.UserKind, operatorUser))
 	w.create(t, w.management,
 		&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "team"}},
-		&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: w.namespace, Labels: w.labels()}},
+		&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{
+			Name: w.namespace, Labels: w.labels(), Annotations: map[string]string{v1alpha1.AnnotationTenantUID: "uid"},
+		}},
 		tenantCluster())
 	w.startOperator(t, managementREST)
 	return w
@@ -90,7 +100,7 @@ func (w *world) startOperator(t *testing.T, config *rest.Config) {
 		Registry: "registry.test", GuestCPURequest: resource.MustParse("100m"), DrainTimeout: time.Minute,
 		JoinTimeout: 10 * time.Minute,
 	}
-	if err := setup(ctx, manager, options, func() time.Time { return time.Now().Add(time.Duration(w.ahead.Load())) }); err != nil {
+	if err := setup(ctx, manager, options, &w.clock); err != nil {
 		t.Fatal(err)
 	}
 	ended := make(chan error, 1)
@@ -113,7 +123,7 @@ func (w *world) connectTenant(t *testing.T) {
 			APIGroups: []string{"certificates.k8s.io"}, Resources: []string{"certificatesigningrequests"}, Verbs: []string{"create", "get"},
 		}}},
 		roleBinding("kubelets", rbacv1.GroupKind, "system:nodes"))
-	w.secret(t, tenant.SecretName, map[string][]byte{"kubeconfig": kubeconfig(t, w.tenantREST)})
+	w.secret(t, v1alpha1.SecretKVMOperatorKubeconfig, map[string][]byte{"kubeconfig": kubeconfig(t, w.tenantREST)})
 }
 
 // tenantRBAC is what cluster-operator writes into every tenant, as its own
@@ -177,7 +187,9 @@ func kubeconfig(t *testing.T, config *rest.Config) []byte {
 }
 
 func (w *world) labels() map[string]string {
-	return map[string]string{v1alpha1.LabelTenant: w.namespace}
+	return map[string]string{
+		v1alpha1.LabelTenant: w.namespace, v1alpha1.LabelTenantName: "demo", v1alpha1.LabelTenantNamespace: "team",
+	}
 }
 
 func (w *world) secret(t *testing.T, name string, data map[string][]byte) {

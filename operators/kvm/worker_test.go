@@ -93,10 +93,10 @@ func TestWorker(t *testing.T) {
 func (w *world) testGuestHangs(t *testing.T, machine string) {
 	hanging := reads(t, w.management, w.namespace, machine, &kubevirtv1.VirtualMachineInstance{}, nil)
 	w.wake(t, machine, "early")
-	w.ahead.Add(int64(11 * time.Minute))
+	w.clock.ahead.Add(int64(11 * time.Minute))
 	w.wake(t, machine, "late")
 	w.sees(t, "GuestDidNotJoin")
-	w.ahead.Store(0)
+	w.clock.ahead.Store(0)
 	gone(t, w.management, w.namespace, machine, &kubevirtv1.VirtualMachineInstance{})
 	w.reports(t, machine, v1alpha1.ConditionGuestRunning, metav1.ConditionFalse, "Starting")
 	w.startGuest(t, machine)
@@ -120,7 +120,7 @@ func (w *world) wake(t *testing.T, machine, why string) {
 
 func (w *world) testServingCertificate(t *testing.T, machine, address string) {
 	greedy := w.requestCertificate(t, machine, net.ParseIP("10.200.0.10"))
-	w.sees(t, "ServingCertificateNotApproved")
+	w.sees(t, "CertificateNotApproved")
 	own := w.requestCertificate(t, machine, net.ParseIP(address))
 	reads(t, w.tenant, "", own, &certificatesv1.CertificateSigningRequest{}, func(csr *certificatesv1.CertificateSigningRequest) error {
 		if len(csr.Status.Conditions) != 1 || csr.Status.Conditions[0].Type != certificatesv1.CertificateApproved {
@@ -173,8 +173,8 @@ func (w *world) testDrainTimesOut(t *testing.T) {
 	w.protectedPod(t, "web-2", machine)
 	w.scale(t, "a", 0)
 	w.reports(t, machine, v1alpha1.ConditionDrained, metav1.ConditionFalse, "Draining")
-	w.ahead.Add(int64(2 * time.Minute))
-	t.Cleanup(func() { w.ahead.Store(0) })
+	w.clock.ahead.Add(int64(2 * time.Minute))
+	t.Cleanup(func() { w.clock.ahead.Store(0) })
 	w.reports(t, machine, v1alpha1.ConditionDrained, metav1.ConditionFalse, "TimedOut")
 	w.sees(t, "DrainTimedOut")
 	w.stopGuest(t, machine)

@@ -28,8 +28,8 @@ type Token struct {
 
 // Keys of a token in the machine's Secret in the hosted namespace.
 const (
-	tokenIDKey     = bootstrapapi.BootstrapTokenIDKey
-	tokenSecretKey = bootstrapapi.BootstrapTokenSecretKey
+	TokenIDKey     = bootstrapapi.BootstrapTokenIDKey
+	TokenSecretKey = bootstrapapi.BootstrapTokenSecretKey
 )
 
 // NewToken makes a token from the system's randomness.
@@ -71,7 +71,7 @@ var tokenPattern = regexp.MustCompile(bootstrapapi.BootstrapTokenPattern)
 
 // ReadToken takes the token from the machine's Secret in the hosted namespace.
 func ReadToken(secret *corev1.Secret) (Token, error) {
-	token := Token{ID: string(secret.Data[tokenIDKey]), Secret: string(secret.Data[tokenSecretKey])}
+	token := Token{ID: string(secret.Data[TokenIDKey]), Secret: string(secret.Data[TokenSecretKey])}
 	if !tokenPattern.MatchString(token.Bearer()) {
 		return Token{}, errors.New("Secret " + secret.Name + " holds no bootstrap token")
 	}
@@ -82,8 +82,8 @@ func ReadToken(secret *corev1.Secret) (Token, error) {
 // keys of the cloud-init data are KubeVirt's.
 func SecretData(token Token, data Data, userDataKey, networkDataKey string) map[string][]byte {
 	return map[string][]byte{
-		tokenIDKey:     []byte(token.ID),
-		tokenSecretKey: []byte(token.Secret),
+		TokenIDKey:     []byte(token.ID),
+		TokenSecretKey: []byte(token.Secret),
 		userDataKey:    data.UserData,
 		networkDataKey: data.NetworkData,
 	}
@@ -110,8 +110,8 @@ func TokenSecret(machine string, token Token, expiration time.Time) *corev1ac.Se
 	return corev1ac.Secret(TokenSecretName(token), metav1.NamespaceSystem).
 		WithType(bootstrapapi.SecretTypeBootstrapToken).
 		WithData(map[string][]byte{
-			tokenIDKey:     []byte(token.ID),
-			tokenSecretKey: []byte(token.Secret),
+			TokenIDKey:     []byte(token.ID),
+			TokenSecretKey: []byte(token.Secret),
 			bootstrapapi.BootstrapTokenDescriptionKey:      []byte("Slipway Machine " + machine),
 			bootstrapapi.BootstrapTokenExpirationKey:       []byte(expiration.UTC().Format(time.RFC3339)),
 			bootstrapapi.BootstrapTokenExtraGroupsKey:      []byte(Group),

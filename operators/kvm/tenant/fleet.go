@@ -9,7 +9,8 @@ import (
 
 	certificatesv1 "k8s.io/api/certificates/v1"
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/api/equality"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/wait"
@@ -19,69 +20,80 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/cluster"
 	"sigs.k8s.io/controller-runtime/pkg/event"
 
+	"slipway.dev/api/v1alpha1"
 	"slipway.dev/kit/tenantapi"
-	"slipway.dev/operators/kvm/drain"
 )
-
-// The Secret with the operator's kubeconfig, in the hosted namespace.
-const (
-	SecretName = "kvm-operator-kubeconfig"
-	secretKey  = "kubeconfig"
-)
-
-// NodeNameField is the index of a tenant's pods by their Node.
-const NodeNameField = "spec.nodeName"
-
-// Request is a certificate signing request of a tenant.
-type Request struct {
-	Namespace string // hosted namespace
-	Name      string
-}
 
 // Fleet is the operator's connections to its tenants.
 type Fleet struct {
-	*tenantapi.Clusters
+	clusters *tenantapi.Clusters
+	live     client.Reader
 	// Machines are those about which something happened in their tenant; an
 	// empty name stands for all of the namespace.
 	Machines chan event.TypedGenericEvent[types.NamespacedName]
-	// Requests are certificate signing requests that appeared or changed.
-	Requests chan event.TypedGenericEvent[Request]
+	// Requests are the certificate signing requests that wait for a decision.
+	Requests *Requests
 }
 
 // eventBuffer keeps a tenant's informers from waiting for a controller that is busy.
 const eventBuffer = 256
 
-// New makes a fleet without connections. The scheme must know core/v1 and certificates.k8s.io/v1.
-func New(scheme *runtime.Scheme) *Fleet {
-	f := &Fleet{
-		Machines: make(chan event.TypedGenericEvent[types.NamespacedName], eventBuffer),
-		Requests: make(chan event.TypedGenericEvent[Request], eventBuffer),
+// New makes a fleet without connections. The scheme must know core/v1 and
+// certificates.k8s.io/v1; live reads the management cluster's Secrets.
+func New(scheme *runtime.Scheme, live client.Reader) (*Fleet, error) {
+	mapper, err := tenantapi.NewMapper(scheme,
+		[]client.Object{&corev1.Pod{}, &corev1.Secret{}},
+		[]client.Object{&corev1.Node{}, &certificatesv1.CertificateSigningRequest{}})
+	if err != nil {
+		return nil, fmt.Errorf("know the tenants' kinds: %w", err)
 	}
-	f.Clusters = &tenantapi.Clusters{
+	f := &Fleet{
+		live:     live,
+		Machines: make(chan event.TypedGenericEvent[types.NamespacedName], eventBuffer),
+		Requests: newRequests(),
+	}
+	f.clusters = &tenantapi.Clusters{
 		Scheme: scheme,
-		Cache: cache.Options{
-			DefaultTransform: cache.TransformStripManagedFields(),
-			ByObject: map[client.Object]cache.ByObject{
-				&corev1.Pod{}:  {Transform: trimPod},
-				&corev1.Node{}: {Transform: trimNode},
-				&certificatesv1.CertificateSigningRequest{}: {
-					Field: fields.OneTermEqualSelector("spec.signerName", certificatesv1.KubeletServingSignerName),
-				},
-			},
-		},
+		Mapper: mapper,
+		Cache: cache.Options{ByObject: map[client.Object]cache.ByObject{
+			&corev1.Node{}:    {Transform: trimNode},
+			requestMetadata(): {Transform: trimRequest},
+		}},
 		OnConnect: f.watch,
-		OnReady: func(key client.ObjectKey) {
+		OnChange: func(key client.ObjectKey) {
 			f.Machines <- event.TypedGenericEvent[types.NamespacedName]{Object: types.NamespacedName{Namespace: key.Namespace}}
 		},
 	}
-	return f
+	return f, nil
 }
 
-// Client is that of the tenant whose kubeconfig the Secret holds. It reads
-// Nodes, Pods and kubelets' certificate signing requests from caches.
-// tenantapi.ErrNotConnected is given until those are filled.
-func (f *Fleet) Client(secret *corev1.Secret) (client.Client, error) {
-	return f.Get(secret, secretKey)
+// requestMetadata is a certificate signing request of which only the metadata is
+// cached: the rest can be long, and is read once, when it is decided on.
+func requestMetadata() *metav1.PartialObjectMetadata {
+	request := &metav1.PartialObjectMetadata{}
+	request.SetGroupVersionKind(certificatesv1.SchemeGroupVersion.WithKind("CertificateSigningRequest"))
+	return request
+}
+
+// Start keeps the connections until ctx ends; it makes Fleet a manager.Runnable.
+func (f *Fleet) Start(ctx context.Context) error { return f.clusters.Start(ctx) }
+
+// Tenant returns the tenant whose kubeconfig the Secret holds, of which only the
+// metadata is looked at. It reads Nodes from its cache. A
+// tenantapi.NotConnectedError says why it cannot be asked now.
+func (f *Fleet) Tenant(ctx context.Context, kubeconfig *corev1.Secret) (*tenantapi.Tenant, error) {
+	key := client.ObjectKeyFromObject(kubeconfig)
+	return f.clusters.Get(key, kubeconfig.ResourceVersion, func() ([]byte, error) {
+		secret := &corev1.Secret{}
+		err := f.live.Get(ctx, key, secret)
+		return secret.Data[v1alpha1.KubeconfigKey], err
+	})
+}
+
+// Forget ends the connection to a tenant whose kubeconfig is gone.
+func (f *Fleet) Forget(key client.ObjectKey) {
+	f.clusters.Forget(key)
+	f.Requests.forget(key.Namespace)
 }
 
 // watch registers the informers of a new connection.
@@ -89,18 +101,9 @@ func (f *Fleet) watch(ctx context.Context, key client.ObjectKey, c cluster.Clust
 	if err := awaitAccess(ctx, c.GetAPIReader()); err != nil {
 		return err
 	}
-	err := c.GetFieldIndexer().IndexField(ctx, &corev1.Pod{}, NodeNameField, func(o client.Object) []string {
-		return []string{o.(*corev1.Pod).Spec.NodeName}
-	})
-	if err != nil {
-		return fmt.Errorf("index pods by node: %w", err)
-	}
 	for object, handler := range map[client.Object]toolscache.ResourceEventHandler{
-		&corev1.Node{}: onEvery(func(o client.Object) { f.machine(ctx, key.Namespace, o.GetName()) }),
-		&corev1.Pod{}:  f.podsThatLeave(ctx, key.Namespace),
-		&certificatesv1.CertificateSigningRequest{}: onEvery(func(o client.Object) {
-			send(ctx, f.Requests, Request{Namespace: key.Namespace, Name: o.GetName()})
-		}),
+		&corev1.Node{}:    f.nodes(ctx, key.Namespace),
+		requestMetadata(): f.Requests.handler(ctx, key.Namespace),
 	} {
 		informer, err := c.GetCache().GetInformer(ctx, object)
 		if err != nil {
@@ -115,54 +118,40 @@ func (f *Fleet) watch(ctx context.Context, key client.ObjectKey, c cluster.Clust
 
 // awaitAccess waits until the tenant's RBAC lets us in. It is applied just
 // after the API answers, and an informer that is refused at first would not
-// try again for seconds.
+// try again for seconds. A tenant that takes the rights away for good is asked
+// ever less often.
 func awaitAccess(ctx context.Context, reader client.Reader) error {
-	return wait.PollUntilContextCancel(ctx, 250*time.Millisecond, true, func(ctx context.Context) (bool, error) {
+	backoff := wait.Backoff{Duration: 250 * time.Millisecond, Factor: 1.2, Steps: 100, Cap: 15 * time.Second}
+	return backoff.DelayFunc().Until(ctx, true, false, func(ctx context.Context) (bool, error) {
 		return reader.List(ctx, &corev1.NodeList{}, client.Limit(1)) == nil, nil
 	})
 }
 
-// podsThatLeave tells of pods that ended or are gone: a drain waits for those.
-func (f *Fleet) podsThatLeave(ctx context.Context, namespace string) toolscache.ResourceEventHandler {
-	left := func(o any) {
+// nodes tells of Nodes that have changed in what is kept of them: a heartbeat's
+// other contents are nobody's business.
+func (f *Fleet) nodes(ctx context.Context, namespace string) toolscache.ResourceEventHandler {
+	changed := func(o any) {
 		if tombstone, ok := o.(toolscache.DeletedFinalStateUnknown); ok {
 			o = tombstone.Obj
 		}
-		if pod, ok := o.(*corev1.Pod); ok && pod.Spec.NodeName != "" {
-			f.machine(ctx, namespace, pod.Spec.NodeName)
+		node, ok := o.(*corev1.Node)
+		if !ok {
+			return
+		}
+		select {
+		case f.Machines <- event.TypedGenericEvent[types.NamespacedName]{Object: types.NamespacedName{Namespace: namespace, Name: node.Name}}:
+		case <-ctx.Done():
 		}
 	}
 	return toolscache.ResourceEventHandlerFuncs{
+		AddFunc: changed,
 		UpdateFunc: func(before, after any) {
-			if !drain.Ended(before.(*corev1.Pod)) && drain.Ended(after.(*corev1.Pod)) {
-				left(after)
+			old, current := before.(*corev1.Node), after.(*corev1.Node)
+			if old.UID != current.UID || !equality.Semantic.DeepEqual(old.Spec, current.Spec) ||
+				!equality.Semantic.DeepEqual(old.Status, current.Status) {
+				changed(after)
 			}
 		},
-		DeleteFunc: left,
-	}
-}
-
-func (f *Fleet) machine(ctx context.Context, namespace, name string) {
-	send(ctx, f.Machines, types.NamespacedName{Namespace: namespace, Name: name})
-}
-
-func send[T any](ctx context.Context, events chan<- event.TypedGenericEvent[T], object T) {
-	select {
-	case events <- event.TypedGenericEvent[T]{Object: object}:
-	case <-ctx.Done():
-	}
-}
-
-func onEvery(do func(client.Object)) toolscache.ResourceEventHandler {
-	handle := func(o any) {
-		if tombstone, ok := o.(toolscache.DeletedFinalStateUnknown); ok {
-			o = tombstone.Obj
-		}
-		if object, ok := o.(client.Object); ok {
-			do(object)
-		}
-	}
-	return toolscache.ResourceEventHandlerFuncs{
-		AddFunc: handle, UpdateFunc: func(_, after any) { handle(after) }, DeleteFunc: handle,
+		DeleteFunc: changed,
 	}
 }

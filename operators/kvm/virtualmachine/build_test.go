@@ -1,7 +1,6 @@
 package virtualmachine_test
 
 import (
-	"encoding/json"
 	"os"
 	"testing"
 
@@ -9,7 +8,6 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	kubevirtv1 "kubevirt.io/api/core/v1"
 	"sigs.k8s.io/yaml"
 
 	"slipway.dev/api/v1alpha1"
@@ -73,50 +71,5 @@ func TestBuildLeavesTheRequestToKubeVirt(t *testing.T) {
 	}
 	if resources, found, err := unstructured.NestedMap(vm.Object, "spec", "template", "spec", "domain", "resources"); found || err != nil {
 		t.Errorf("resources %v, %v", resources, err)
-	}
-}
-
-func TestCovers(t *testing.T) {
-	desired, err := virtualmachine.Build(input())
-	if err != nil {
-		t.Fatal(err)
-	}
-	observe := func() *kubevirtv1.VirtualMachine {
-		encoded, err := desired.MarshalJSON()
-		if err != nil {
-			t.Fatal(err)
-		}
-		observed := &kubevirtv1.VirtualMachine{}
-		if err := json.Unmarshal(encoded, observed); err != nil {
-			t.Fatal(err)
-		}
-		// What KubeVirt's webhooks and controllers fill in.
-		observed.TypeMeta = metav1.TypeMeta{}
-		observed.Finalizers = []string{"kubevirt.io/virtualMachineControllerFinalize"}
-		observed.Spec.Template.Spec.Architecture = "amd64"
-		observed.Spec.Template.Spec.Domain.Machine = &kubevirtv1.Machine{Type: "q35"}
-		observed.Status.PrintableStatus = kubevirtv1.VirtualMachineStatusStarting
-		return observed
-	}
-	for name, test := range map[string]struct {
-		change func(*kubevirtv1.VirtualMachine)
-		want   bool
-	}{
-		"as applied":   {func(*kubevirtv1.VirtualMachine) {}, true},
-		"stopped":      {func(vm *kubevirtv1.VirtualMachine) { vm.Spec.RunStrategy = new(kubevirtv1.RunStrategyHalted) }, false},
-		"other memory": {func(vm *kubevirtv1.VirtualMachine) { vm.Spec.Template.Spec.Domain.Memory = nil }, false},
-		"another disk": {func(vm *kubevirtv1.VirtualMachine) {
-			disks := &vm.Spec.Template.Spec.Domain.Devices.Disks
-			*disks = append(*disks, kubevirtv1.Disk{Name: "x"})
-		}, false},
-	} {
-		t.Run(name, func(t *testing.T) {
-			observed := observe()
-			test.change(observed)
-			got, err := virtualmachine.Covers(observed, desired)
-			if err != nil || got != test.want {
-				t.Errorf("covers: %v, %v", got, err)
-			}
-		})
 	}
 }

@@ -1,8 +1,9 @@
-// Package csr approves the serving certificates of the tenants' kubelets.
+// Package csr approves the certificates of the tenants' kubelets.
 package csr
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"time"
@@ -10,7 +11,6 @@ import (
 	certificatesv1 "k8s.io/api/certificates/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/client-go/tools/events"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
@@ -20,95 +20,134 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"slipway.dev/api/v1alpha1"
+	"slipway.dev/kit/tenantapi"
 	"slipway.dev/operators/kvm/approval"
 	"slipway.dev/operators/kvm/tenant"
 )
 
 const (
-	tenantTimeout = 5 * time.Second
-	concurrency   = 4
+	concurrency = 4
+	// reconciliationTimeout bounds one turn of a tenant.
+	reconciliationTimeout = 30 * time.Second
+	// perTurn is how many requests of a tenant are decided on before others have their turn.
+	perTurn = 4
 )
 
-// Tenants gives clients of tenants' APIs.
+// Tenants are the tenants' APIs.
 type Tenants interface {
-	Client(kubeconfig *corev1.Secret) (client.Client, error)
+	Tenant(ctx context.Context, kubeconfig *corev1.Secret) (*tenantapi.Tenant, error)
 }
 
 // Reconciler decides on certificate signing requests of tenants.
 type Reconciler struct {
-	Client  client.Client
-	Tenants Tenants
-	Events  events.EventRecorder
+	Client   client.Client
+	Tenants  Tenants
+	Requests *tenant.Requests
+	Events   Events
 }
 
-// SetupWithManager registers the controller, whose events all come from fleet.
-func (r *Reconciler) SetupWithManager(manager ctrl.Manager, fleet *tenant.Fleet) error {
-	c, err := controller.NewTyped("csr", manager, controller.TypedOptions[tenant.Request]{
-		Reconciler: r, MaxConcurrentReconciles: concurrency,
+// SetupWithManager registers the controller, whose queue has the hosted
+// namespaces of tenants with requests that wait.
+func (r *Reconciler) SetupWithManager(manager ctrl.Manager) error {
+	c, err := controller.NewTyped("csr", manager, controller.TypedOptions[string]{
+		Reconciler: r, MaxConcurrentReconciles: concurrency, ReconciliationTimeout: reconciliationTimeout,
 	})
 	if err != nil {
 		return fmt.Errorf("make controller: %w", err)
 	}
-	return c.Watch(source.TypedChannel(fleet.Requests, handler.TypedEnqueueRequestsFromMapFunc(
-		func(_ context.Context, request tenant.Request) []tenant.Request { return []tenant.Request{request} },
+	return c.Watch(source.TypedChannel(r.Requests.Events, handler.TypedEnqueueRequestsFromMapFunc(
+		func(_ context.Context, namespace string) []string { return []string{namespace} },
 	)))
 }
 
-// Reconcile approves a request that is a Machine's own. Others are left
-// pending, as Kubernetes' own approvers do: somebody else may know better.
-func (r *Reconciler) Reconcile(ctx context.Context, request tenant.Request) (reconcile.Result, error) {
-	ctx, cancel := context.WithTimeout(ctx, tenantTimeout)
-	defer cancel()
+// Reconcile decides on a few of a tenant's requests. What it cannot do now it
+// puts back.
+func (r *Reconciler) Reconcile(ctx context.Context, namespace string) (reconcile.Result, error) {
 	kubeconfig := &corev1.Secret{}
-	if err := r.Client.Get(ctx, types.NamespacedName{Namespace: request.Namespace, Name: tenant.SecretName}, kubeconfig); err != nil {
+	key := types.NamespacedName{Namespace: namespace, Name: v1alpha1.SecretKVMOperatorKubeconfig}
+	if err := r.Client.Get(ctx, key, kubeconfig); err != nil {
 		return reconcile.Result{}, client.IgnoreNotFound(err)
 	}
-	c, err := r.Tenants.Client(kubeconfig)
+	c, err := r.Tenants.Tenant(ctx, kubeconfig)
+	if errors.Is(err, tenantapi.ErrNotConnected) {
+		return reconcile.Result{}, nil // a connection brings all requests anew
+	}
 	if err != nil {
 		return reconcile.Result{}, fmt.Errorf("reach tenant: %w", err)
 	}
-	csr := &certificatesv1.CertificateSigningRequest{}
-	if err := c.Get(ctx, types.NamespacedName{Name: request.Name}, csr); err != nil {
-		return reconcile.Result{}, client.IgnoreNotFound(err)
+	names, more := r.Requests.Take(namespace, perTurn)
+	for n, name := range names {
+		if err := r.decide(ctx, c, namespace, name); err != nil {
+			r.Requests.Return(namespace, names[n:]...)
+			if after, busy := tenantapi.RetryAfter(err); busy {
+				return reconcile.Result{RequeueAfter: after}, nil
+			}
+			return reconcile.Result{}, fmt.Errorf("decide on %s: %w", name, err)
+		}
 	}
-	name, fromKubelet := approval.MachineName(&csr.Spec)
-	if decided(csr) || !fromKubelet {
-		return reconcile.Result{}, nil
+	if more {
+		return reconcile.Result{RequeueAfter: time.Millisecond}, nil
 	}
-	machine := &v1alpha1.Machine{}
-	err = r.Client.Get(ctx, types.NamespacedName{Namespace: request.Namespace, Name: name}, machine)
-	if client.IgnoreNotFound(err) != nil {
-		return reconcile.Result{}, fmt.Errorf("get Machine %s: %w", name, err)
-	}
-	if err != nil || machine.DeletionTimestamp != nil {
-		log.FromContext(ctx).Info("Left pending: no Machine of that name", "user", csr.Spec.Username)
-		return reconcile.Result{}, nil
-	}
-	address, err := netip.ParseAddr(machine.Status.IPAddress)
-	if err != nil {
-		return reconcile.Result{}, fmt.Errorf("address of Machine %s: %w", name, err)
-	}
-	if err := approval.Decide(&csr.Spec, approval.Machine{Name: name, IPAddress: address}); err != nil {
-		r.Events.Eventf(machine, nil, corev1.EventTypeWarning, "ServingCertificateNotApproved", "Approve", "Left %s pending: %v", csr.Name, err)
-		return reconcile.Result{}, nil
-	}
-	return reconcile.Result{}, r.approve(ctx, c, csr, name)
+	return reconcile.Result{}, nil
 }
 
-func (r *Reconciler) approve(ctx context.Context, c client.Client, csr *certificatesv1.CertificateSigningRequest, machine string) error {
-	approved := csr.DeepCopy()
+// decide approves a request that is a Machine's own. Others are left pending,
+// as Kubernetes' own approvers do: somebody else may know better.
+func (r *Reconciler) decide(ctx context.Context, c *tenantapi.Tenant, namespace, name string) error {
+	request := &certificatesv1.CertificateSigningRequest{}
+	err := c.Do(ctx, func(ctx context.Context, live client.Client) error {
+		return live.Get(ctx, types.NamespacedName{Name: name}, request)
+	})
+	if err != nil {
+		return client.IgnoreNotFound(err)
+	}
+	machineName, fromKubelet := approval.MachineName(&request.Spec)
+	if decided(request) || !fromKubelet {
+		return nil
+	}
+	machine := &v1alpha1.Machine{}
+	err = r.Client.Get(ctx, types.NamespacedName{Namespace: namespace, Name: machineName}, machine)
+	if client.IgnoreNotFound(err) != nil {
+		return fmt.Errorf("get Machine: %w", err)
+	}
+	if err != nil || machine.DeletionTimestamp != nil {
+		log.FromContext(ctx).V(1).Info("Left pending: no Machine of that name", "CertificateSigningRequest", name)
+		return nil
+	}
+	known, err := r.known(ctx, machine)
+	if err != nil {
+		return err
+	}
+	if err := approval.Decide(&request.Spec, known); err != nil {
+		r.Events.notApproved(machine, name, err)
+		return nil
+	}
+	return c.Do(ctx, func(ctx context.Context, live client.Client) error { return approve(ctx, live, request, machineName) })
+}
+
+// known is what the Machine's kubelet may claim about itself.
+func (r *Reconciler) known(_ context.Context, machine *v1alpha1.Machine) (approval.Machine, error) {
+	address, err := netip.ParseAddr(machine.Status.IPAddress)
+	if err != nil {
+		return approval.Machine{}, fmt.Errorf("address of Machine %s: %w", machine.Name, err)
+	}
+	return approval.Machine{Name: machine.Name, IPAddress: address}, nil
+}
+
+func approve(ctx context.Context, c client.Client, request *certificatesv1.CertificateSigningRequest, machine string) error {
+	approved := request.DeepCopy()
 	approved.Status.Conditions = append(approved.Status.Conditions, certificatesv1.CertificateSigningRequestCondition{
 		Type: certificatesv1.CertificateApproved, Status: corev1.ConditionTrue,
 		Reason: "SlipwayMachine", Message: "name and addresses are those of Machine " + machine,
 	})
 	if err := c.SubResource("approval").Update(ctx, approved); err != nil {
-		return fmt.Errorf("approve %s: %w", csr.Name, err)
+		return fmt.Errorf("approve: %w", err)
 	}
 	return nil
 }
 
-func decided(csr *certificatesv1.CertificateSigningRequest) bool {
-	for _, condition := range csr.Status.Conditions {
+func decided(request *certificatesv1.CertificateSigningRequest) bool {
+	for _, condition := range request.Status.Conditions {
 		if condition.Type == certificatesv1.CertificateApproved || condition.Type == certificatesv1.CertificateDenied {
 			return true
 		}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -14,8 +13,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"slipway.dev/api/v1alpha1"
-	"slipway.dev/kit/apply"
 	"slipway.dev/kit/conditions"
+	"slipway.dev/kit/finalizer"
 	"slipway.dev/operators/kvm/bootstrap"
 )
 
@@ -37,11 +36,11 @@ func (r *Reconciler) delete(ctx context.Context, o *observation) (ctrl.Result, e
 			message = "drain is over"
 		}
 		ready := conditions.False(v1alpha1.ConditionReady, reasonDraining, message)
-		if err := apply.Status(ctx, r.Client, owner, report(o, drained, ready)); err != nil {
+		if err := r.Writer.ApplyStatus(ctx, report(o, drained, ready), o.machine); err != nil {
 			return ctrl.Result{}, err
 		}
 		if drained.Reason == reasonTimedOut {
-			r.Events.Eventf(o.machine, nil, corev1.EventTypeWarning, "DrainTimedOut", "Drain", "Node was not drained within %s: %s", r.Options.DrainTimeout, drained.Message)
+			r.Events.drainTimedOut(o.machine, drained.Message)
 		}
 		if !over {
 			return ctrl.Result{RequeueAfter: again}, nil
@@ -55,10 +54,7 @@ func (r *Reconciler) delete(ctx context.Context, o *observation) (ctrl.Result, e
 	if waitsFor != "" {
 		return ctrl.Result{RequeueAfter: again}, r.reportDeleting(ctx, o, waitsFor)
 	}
-	before := o.machine.DeepCopy()
-	controllerutil.RemoveFinalizer(o.machine, Finalizer)
-	err = r.Client.Patch(ctx, o.machine, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}))
-	return ctrl.Result{}, client.IgnoreNotFound(err)
+	return ctrl.Result{}, finalizer.Remove(ctx, r.Client, o.machine, Finalizer)
 }
 
 func (r *Reconciler) reportDeleting(ctx context.Context, o *observation, waitsFor string) error {
@@ -66,7 +62,7 @@ func (r *Reconciler) reportDeleting(ctx context.Context, o *observation, waitsFo
 	if drained := meta.FindStatusCondition(o.machine.Status.Conditions, v1alpha1.ConditionDrained); drained != nil {
 		wanted = append(wanted, *drained)
 	}
-	return apply.Status(ctx, r.Client, owner, report(o, wanted...))
+	return r.Writer.ApplyStatus(ctx, report(o, wanted...), o.machine)
 }
 
 // tearDown takes the next step and names what it waits for; nothing when all
@@ -85,11 +81,11 @@ func (r *Reconciler) tearDown(ctx context.Context, o *observation) (waitsFor str
 	if !o.tenantGoing && o.kubeconfig != nil && (o.node != nil || o.bootstrap != nil) {
 		if err := forget(ctx, o); err != nil {
 			limit := o.machine.DeletionTimestamp.Add(r.Options.DrainTimeout + farewellTime)
-			if left := limit.Sub(r.Now()); left > 0 {
-				log.FromContext(ctx).Info("Removing Node from tenant", "Node", name, "problem", err.Error())
+			if left := limit.Sub(r.Clock.Now()); left > 0 {
+				log.FromContext(ctx).Info("Removing Node from tenant", "Node", name, "problem", conditions.FirstLine(err.Error()))
 				return "the tenant's API to remove Node " + name, min(left, evictionRetry), nil
 			}
-			r.Events.Eventf(o.machine, nil, corev1.EventTypeWarning, "NodeLeft", "Delete", "Tenant's API does not answer; Node %s may be left in it", name)
+			r.Events.nodeLeft(o.machine)
 		}
 	}
 	if o.bootstrap != nil {
@@ -106,23 +102,23 @@ func (r *Reconciler) tearDown(ctx context.Context, o *observation) (waitsFor str
 // forget removes the Machine's Node and token from the tenant.
 func forget(ctx context.Context, o *observation) error {
 	if o.tenant == nil {
-		return fmt.Errorf("tenant's API does not answer")
+		return o.down
 	}
-	ctx, cancel := context.WithTimeout(ctx, tenantTimeout)
-	defer cancel()
-	if o.node != nil {
-		if err := client.IgnoreNotFound(o.tenant.Delete(ctx, o.node)); err != nil {
-			return fmt.Errorf("delete Node: %w", err)
+	return o.tenant.Do(ctx, func(ctx context.Context, c client.Client) error {
+		if o.node != nil {
+			if err := client.IgnoreNotFound(c.Delete(ctx, o.node)); err != nil {
+				return fmt.Errorf("delete Node: %w", err)
+			}
 		}
-	}
-	if o.bootstrap == nil {
-		return nil
-	}
-	token, err := bootstrap.ReadToken(o.bootstrap)
-	if err != nil {
-		return nil // nothing that a guest could have used
-	}
-	return removeToken(ctx, o.tenant, token)
+		if o.bootstrap == nil {
+			return nil
+		}
+		token, err := bootstrap.ReadToken(o.bootstrap)
+		if err != nil {
+			return nil // nothing that a guest could have used
+		}
+		return removeToken(ctx, c, token)
+	})
 }
 
 func (r *Reconciler) remove(ctx context.Context, object client.Object) error {

@@ -2,10 +2,8 @@ package machine
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
-	"sync"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -13,13 +11,14 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/util/workqueue"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"slipway.dev/api/v1alpha1"
 	"slipway.dev/kit/conditions"
+	"slipway.dev/kit/tenantapi"
 	"slipway.dev/operators/kvm/drain"
-	"slipway.dev/operators/kvm/tenant"
 )
 
 // Reasons of the condition Drained.
@@ -29,12 +28,17 @@ const (
 	reasonNotNeeded = "NotNeeded"
 )
 
-// evictionRetry is how soon a refused eviction is tried again. Pods that leave
-// are watched; what a PodDisruptionBudget allows next is not.
-const evictionRetry = 2 * time.Second
-
-// tenantTimeout bounds every call to a tenant, whose API may be dying.
-const tenantTimeout = 5 * time.Second
+const (
+	// evictionRetry is how soon a Node that is being drained is looked at again.
+	// kubectl drain asks as well: no watch tells what a PodDisruptionBudget allows next.
+	evictionRetry = 2 * time.Second
+	// podPage is how many pods are read at a time.
+	podPage = 100
+	// evictionsPerStep is as many pods as a kubelet runs by default, and a few more.
+	evictionsPerStep = 120
+	// evictionsAtOnce is how many evictions are under way at a time.
+	evictionsAtOnce = 8
+)
 
 // drainIsOver is true when the Node has been drained or given up.
 func drainIsOver(machine *v1alpha1.Machine) bool {
@@ -49,7 +53,7 @@ func drainIsOver(machine *v1alpha1.Machine) bool {
 // tenant's disruption budget would hold a worker of the operator for a minute.
 func (r *Reconciler) drain(ctx context.Context, o *observation) (metav1.Condition, time.Duration) {
 	const conditionType = v1alpha1.ConditionDrained
-	left := o.machine.DeletionTimestamp.Add(r.Options.DrainTimeout).Sub(r.Now())
+	left := o.machine.DeletionTimestamp.Add(r.Options.DrainTimeout).Sub(r.Clock.Now())
 	switch {
 	case o.tenantGoing:
 		return conditions.True(conditionType, reasonNotNeeded, "the whole tenant is being deleted"), 0
@@ -60,78 +64,91 @@ func (r *Reconciler) drain(ctx context.Context, o *observation) (metav1.Conditio
 	case o.tenant == nil:
 		return conditions.False(conditionType, reasonDraining, "waits for the tenant's API"), left
 	}
-	remaining, refused, err := evict(ctx, o.tenant, o.node, left > 0)
+	var pods remainder
+	err := o.tenant.Do(ctx, func(ctx context.Context, c client.Client) (err error) {
+		pods, err = evict(ctx, c, o.node, left > 0)
+		return err
+	})
+	again, busy := tenantapi.RetryAfter(err)
 	switch {
-	case err == nil && len(remaining) == 0:
+	case err == nil && len(pods.left) == 0:
 		return conditions.True(conditionType, "Drained", ""), 0
 	case left <= 0:
-		return conditions.False(conditionType, reasonTimedOut, leftBehind(remaining, refused)), 0
+		return conditions.False(conditionType, reasonTimedOut, pods.leftBehind()), 0
+	case busy:
+		return conditions.False(conditionType, reasonDraining, "waits for the tenant's API, which is slow or fails"), min(left, again)
 	case err != nil:
-		log.FromContext(ctx).Info("Draining Node", "Node", o.node.Name, "problem", err.Error())
+		log.FromContext(ctx).Info("Draining Node", "Node", o.node.Name, "problem", conditions.FirstLine(err.Error()))
 		return conditions.False(conditionType, reasonDraining, "the tenant's API refuses to drain Node "+o.node.Name), min(left, evictionRetry)
-	case len(refused) > 0:
-		left = min(left, evictionRetry)
 	}
-	return conditions.False(conditionType, reasonDraining, "waits for pods to leave: "+drain.Describe(remaining, refused)), left
+	return conditions.False(conditionType, reasonDraining, "waits for pods to leave: "+drain.Describe(pods.left, pods.refused)), min(left, evictionRetry)
 }
 
-func leftBehind(remaining []corev1.Pod, refused map[string]string) string {
-	if len(remaining) == 0 {
+// remainder are the pods that are still on a Node.
+type remainder struct {
+	left []corev1.Pod
+	// refused has the reason of those that may not go yet, by namespace/name.
+	refused map[string]string
+}
+
+func (r remainder) leftBehind() string {
+	if len(r.left) == 0 {
 		return "the tenant's API refused to drain the Node"
 	}
-	return "left running: " + drain.Describe(remaining, refused)
+	return "left running: " + drain.Describe(r.left, r.refused)
 }
 
-// evict cordons the Node and evicts its pods, and gives those that are still
-// there, with the reason for each, by namespace/name, that may not go yet.
-func evict(ctx context.Context, c client.Client, node *corev1.Node, active bool) (remaining []corev1.Pod, refused map[string]string, err error) {
-	ctx, cancel := context.WithTimeout(ctx, tenantTimeout)
-	defer cancel()
-	var pods corev1.PodList
-	if err := c.List(ctx, &pods, client.MatchingFields{tenant.NodeNameField: node.Name}); err != nil {
-		return nil, nil, fmt.Errorf("list pods of Node %s: %w", node.Name, err)
-	}
-	remaining = drain.Remaining(pods.Items)
-	if !active {
-		return remaining, nil, nil
+// evict cordons the Node, evicts pods and returns those that are still there.
+func evict(ctx context.Context, c client.Client, node *corev1.Node, active bool) (remainder, error) {
+	left, err := podsOf(ctx, c, node.Name)
+	if err != nil || !active {
+		return remainder{left: left}, err
 	}
 	if !node.Spec.Unschedulable {
 		cordoned := node.DeepCopy()
 		cordoned.Spec.Unschedulable = true
 		if err := c.Patch(ctx, cordoned, client.MergeFrom(node)); err != nil {
-			return remaining, nil, fmt.Errorf("cordon Node %s: %w", node.Name, err)
+			return remainder{left: left}, fmt.Errorf("cordon Node %s: %w", node.Name, err)
 		}
 	}
-	refused, err = evictPods(ctx, c, remaining)
-	return remaining, refused, err
+	refused, err := evictPods(ctx, c, left[:min(evictionsPerStep, len(left))])
+	return remainder{left: left, refused: refused}, err
 }
 
-// evictPods asks for all evictions at the same time: the client itself waits
-// and repeats a request when the API server says so, and one pod must not make
-// the others wait with it.
+// podsOf reads the pods that have to leave a Node, as many as one step can do
+// something about. They are not cached: of all of a tenant's pods, those of a
+// Node that goes are the only ones that matter, for a minute.
+func podsOf(ctx context.Context, c client.Client, node string) (left []corev1.Pod, err error) {
+	pods := &corev1.PodList{}
+	for {
+		options := []client.ListOption{client.MatchingFields{"spec.nodeName": node}, client.Limit(podPage), client.Continue(pods.Continue)}
+		if err := c.List(ctx, pods, options...); err != nil {
+			return left, fmt.Errorf("list pods of Node %s: %w", node, err)
+		}
+		left = append(left, drain.Remaining(pods.Items)...)
+		if pods.Continue == "" || len(left) >= evictionsPerStep {
+			return left, nil
+		}
+	}
+}
+
+// evictPods asks for evictions, some at a time so that one that the API server
+// thinks about for long does not make all others wait.
 func evictPods(ctx context.Context, c client.Client, pods []corev1.Pod) (refused map[string]string, err error) {
 	answers := make([]error, len(pods))
-	var asked sync.WaitGroup
-	for i := range pods {
-		pod := &pods[i]
-		if pod.DeletionTimestamp != nil {
-			continue
-		}
-		asked.Go(func() {
+	workqueue.ParallelizeUntil(ctx, evictionsAtOnce, len(pods), func(i int) {
+		if pod := &pods[i]; pod.DeletionTimestamp == nil {
 			eviction := &policyv1.Eviction{DeleteOptions: &metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &pod.UID}}}
 			answers[i] = c.SubResource("eviction").Create(ctx, pod, eviction)
-		})
-	}
-	asked.Wait()
+		}
+	})
 	refused = map[string]string{}
 	for i, answer := range answers {
 		key := pods[i].Namespace + "/" + pods[i].Name
 		switch {
 		case answer == nil, apierrors.IsNotFound(answer), apierrors.IsConflict(answer):
 		case apierrors.IsTooManyRequests(answer):
-			refused[key] = firstLine(strings.TrimSuffix(answer.Error(), "."))
-		case errors.Is(answer, context.DeadlineExceeded):
-			refused[key] = "the API did not decide in time"
+			refused[key] = conditions.FirstLine(strings.TrimSuffix(answer.Error(), "."))
 		default:
 			err = fmt.Errorf("evict pod %s: %w", key, answer)
 		}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	kubevirtv1 "kubevirt.io/api/core/v1"
@@ -22,11 +21,10 @@ func (r *Reconciler) restartIfStuck(ctx context.Context, o *observation) (left t
 	if !waiting {
 		return 0, nil
 	}
-	if left = since.Add(r.Options.JoinTimeout).Sub(r.Now()); left > 0 {
+	if left = since.Add(r.Options.JoinTimeout).Sub(r.Clock.Now()); left > 0 {
 		return left, nil
 	}
-	r.Events.Eventf(o.machine, o.vmi, corev1.EventTypeWarning, "GuestDidNotJoin", "Restart",
-		"Guest runs and did not become a Node within %s; it is started anew", r.Options.JoinTimeout)
+	r.Events.guestDidNotJoin(o.machine, o.vmi, r.Options.JoinTimeout)
 	return 0, r.remove(ctx, o.vmi)
 }
 

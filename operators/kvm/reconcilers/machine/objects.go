@@ -3,7 +3,6 @@ package machine
 import (
 	"context"
 	"fmt"
-	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -13,7 +12,6 @@ import (
 
 	slipwayac "slipway.dev/api/applyconfiguration/api/v1alpha1"
 	"slipway.dev/api/v1alpha1"
-	"slipway.dev/kit/apply"
 	"slipway.dev/operators/kvm/bootstrap"
 	"slipway.dev/operators/kvm/virtualmachine"
 )
@@ -36,10 +34,6 @@ func routes(o *observation) []v1alpha1.CIDR {
 		return o.port.Spec.Routes
 	}
 	return nil
-}
-
-func portIsAsWanted(o *observation) bool {
-	return o.port != nil && o.port.Spec.NetworkName == o.machine.Spec.NetworkName && slices.Equal(o.port.Spec.Routes, routes(o))
 }
 
 func networkPort(o *observation) *slipwayac.NetworkPortApplyConfiguration {
@@ -79,7 +73,7 @@ func (r *Reconciler) createBootstrapSecret(ctx context.Context, o *observation) 
 		Immutable: new(true),
 		Data:      bootstrap.SecretData(token, data, virtualmachine.UserDataKey, virtualmachine.NetworkDataKey),
 	}
-	if err := r.Client.Create(ctx, secret, owner); err != nil {
+	if err := r.Client.Create(ctx, secret, Owner); err != nil {
 		if apierrors.IsAlreadyExists(err) {
 			return nil // its watch wakes us
 		}
@@ -100,10 +94,5 @@ func (r *Reconciler) applyVirtualMachine(ctx context.Context, o *observation) er
 	if err != nil {
 		return err
 	}
-	if o.vm != nil {
-		if covered, err := virtualmachine.Covers(o.vm, desired); covered || err != nil {
-			return err
-		}
-	}
-	return apply.Objects(ctx, r.Client, owner, client.ApplyConfigurationFromUnstructured(desired))
+	return r.Writer.Apply(ctx, client.ApplyConfigurationFromUnstructured(desired), o.vm)
 }

@@ -20,19 +20,18 @@ import (
 	"slipway.dev/operators/kvm/tenant"
 )
 
-// caSecret holds the tenant's CA; only its certificate is used.
-const (
-	caSecret = "ca"
-	caKey    = "ca.crt"
-)
+// caKey is where Secrets have the certificate of an authority.
+const caKey = "ca.crt"
 
 // observation is all that a reconciliation knows. Pointers are nil for what
 // does not exist.
 type observation struct {
 	machine *v1alpha1.Machine
-	port    *v1alpha1.NetworkPort
-	vm      *kubevirtv1.VirtualMachine
-	vmi     *kubevirtv1.VirtualMachineInstance
+	// hosted is false of a Machine that somebody has made where it counts for nothing.
+	hosted bool
+	port   *v1alpha1.NetworkPort
+	vm     *kubevirtv1.VirtualMachine
+	vmi    *kubevirtv1.VirtualMachineInstance
 	// bootstrap is the Secret with the cloud-init data and the token.
 	bootstrap  *corev1.Secret
 	clusterCA  []byte
@@ -41,8 +40,9 @@ type observation struct {
 	missing []string
 	// kubeconfig is the Secret with which the tenant is reached.
 	kubeconfig *corev1.Secret
-	// tenant is nil while the tenant's API does not answer.
-	tenant client.Client
+	// tenant is nil while the tenant's API does not answer, and down says why.
+	tenant *tenantapi.Tenant
+	down   *tenantapi.NotConnectedError
 	node   *corev1.Node
 	// tenantGoing is true when the whole tenant is being deleted.
 	tenantGoing bool
@@ -54,6 +54,9 @@ func (r *Reconciler) observe(ctx context.Context, key types.NamespacedName) (*ob
 		return nil, err
 	}
 	o := &observation{machine: machine}
+	if o.hosted, err = tenant.Hosted(ctx, r.Client, key.Namespace); err != nil {
+		return nil, err
+	}
 	if o.port, err = get(ctx, r.Client, key, &v1alpha1.NetworkPort{}); err != nil {
 		return nil, err
 	}
@@ -92,7 +95,7 @@ func (r *Reconciler) observeInputs(ctx context.Context, o *observation) error {
 		return secret.Data[key], nil
 	}
 	var err error
-	if o.clusterCA, err = read(caSecret, caKey); err != nil {
+	if o.clusterCA, err = read(v1alpha1.SecretCA, caKey); err != nil {
 		return err
 	}
 	for _, spec := range o.machine.Spec.Cluster.Registries {
@@ -121,12 +124,11 @@ func (r *Reconciler) observeInputs(ctx context.Context, o *observation) error {
 
 func (r *Reconciler) observeTenant(ctx context.Context, o *observation) error {
 	var err error
-	if o.kubeconfig, err = r.secret(ctx, o.machine.Namespace, tenant.SecretName); o.kubeconfig == nil || err != nil {
+	if o.kubeconfig, err = r.secret(ctx, o.machine.Namespace, v1alpha1.SecretKVMOperatorKubeconfig); o.kubeconfig == nil || err != nil {
 		return err
 	}
-	o.tenant, err = r.Tenants.Client(o.kubeconfig)
-	if errors.Is(err, tenantapi.ErrNotConnected) {
-		o.tenant = nil
+	o.tenant, err = r.Tenants.Tenant(ctx, o.kubeconfig)
+	if errors.As(err, &o.down) {
 		return nil
 	}
 	if err != nil {

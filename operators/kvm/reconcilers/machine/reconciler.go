@@ -9,17 +9,20 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
-	"k8s.io/client-go/tools/events"
+	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
-	slipwayac "slipway.dev/api/applyconfiguration/api/v1alpha1"
+	"slipway.dev/api/v1alpha1"
 	"slipway.dev/kit/apply"
+	"slipway.dev/kit/conditions"
+	"slipway.dev/kit/finalizer"
+	"slipway.dev/kit/tenantapi"
+	"slipway.dev/operators/kvm/tenant"
 )
 
-// owner of the fields that this controller writes.
-const owner client.FieldOwner = "kvm-operator"
+// Owner of the fields that this controller writes.
+const Owner client.FieldOwner = "kvm-operator"
 
 // Finalizer keeps a Machine until nothing of it is left.
 const Finalizer = "slipway.dev/machine"
@@ -40,20 +43,22 @@ type Options struct {
 	JoinTimeout time.Duration
 }
 
-// Tenants gives clients of tenants' APIs.
+// Tenants are the tenants' APIs.
 type Tenants interface {
-	// Client is that of the tenant whose kubeconfig the Secret holds, and
-	// tenantapi.ErrNotConnected until its API answers.
-	Client(kubeconfig *corev1.Secret) (client.Client, error)
+	// Tenant returns that whose kubeconfig the Secret holds, and a
+	// tenantapi.NotConnectedError while its API cannot be asked.
+	Tenant(ctx context.Context, kubeconfig *corev1.Secret) (*tenantapi.Tenant, error)
 }
 
 // Reconciler reconciles Machines.
 type Reconciler struct {
-	Client  client.Client
+	Client client.Client
+	// Writer has this controller's field owner, Owner.
+	Writer  *apply.Writer
 	Tenants Tenants
-	Events  events.EventRecorder
+	Events  Events
 	Options Options
-	Now     func() time.Time
+	Clock   clock.PassiveClock
 }
 
 // Reconcile observes everything about one Machine, does what can be done now,
@@ -66,12 +71,19 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	if o.machine.DeletionTimestamp != nil {
 		return r.delete(ctx, o)
 	}
+	if !o.hosted {
+		notHosted := conditions.False(v1alpha1.ConditionReady, tenant.ReasonNotHosted, tenant.MessageNotHosted)
+		return ctrl.Result{}, r.Writer.ApplyStatus(ctx, report(o, notHosted), o.machine)
+	}
 	if err := r.create(ctx, o); err != nil {
 		return ctrl.Result{}, err
 	}
 	renewal, tokenErr := r.admit(ctx, o)
-	if err := apply.Status(ctx, r.Client, owner, status(o, tokenErr)); err != nil {
+	if err := r.Writer.ApplyStatus(ctx, status(o, tokenErr), o.machine); err != nil {
 		return ctrl.Result{}, err
+	}
+	if after, busy := tenantapi.RetryAfter(tokenErr); busy {
+		return ctrl.Result{RequeueAfter: after}, nil
 	}
 	if tokenErr != nil {
 		return ctrl.Result{}, tokenErr
@@ -91,16 +103,11 @@ func soonest(a, b time.Duration) time.Duration {
 // create makes what is missing of the Machine in the management cluster, as
 // far as its inputs are there.
 func (r *Reconciler) create(ctx context.Context, o *observation) error {
-	name, namespace := o.machine.Name, o.machine.Namespace
-	if !controllerutil.ContainsFinalizer(o.machine, Finalizer) {
-		if err := apply.Objects(ctx, r.Client, owner, slipwayac.Machine(name, namespace).WithFinalizers(Finalizer)); err != nil {
-			return err
-		}
+	if err := finalizer.Ensure(ctx, r.Client, o.machine, Finalizer); err != nil {
+		return err
 	}
-	if !portIsAsWanted(o) {
-		if err := apply.Objects(ctx, r.Client, owner, networkPort(o)); err != nil {
-			return err
-		}
+	if err := r.Writer.Apply(ctx, networkPort(o), o.port); err != nil {
+		return err
 	}
 	if !o.hasIdentity() || len(o.missing) > 0 {
 		return nil

@@ -2,6 +2,7 @@ package machine
 
 import (
 	"context"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -24,8 +25,13 @@ import (
 // HostedNamespaceField is the index of TenantClusters by their hosted namespace.
 const HostedNamespaceField = "hostedNamespace"
 
-// concurrency keeps a tenant whose API answers slowly from delaying others.
-const concurrency = 8
+const (
+	// concurrency is more than a few slow tenants can hold: each has two calls
+	// under way at most.
+	concurrency = 8
+	// reconciliationTimeout bounds one reconciliation, whatever it waits for.
+	reconciliationTimeout = 30 * time.Second
+)
 
 // SetupWithManager registers the controller, which fleet wakes for what
 // happens in tenants.
@@ -40,10 +46,14 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, manager ctrl.Manager,
 		if key.Name == "" {
 			return r.machinesIn(ctx, key.Namespace)
 		}
+		// A tenant may make Nodes of any name; those that have no Machine wake nobody.
+		if err := r.Client.Get(ctx, key, &v1alpha1.Machine{}); err != nil {
+			return nil
+		}
 		return []reconcile.Request{{NamespacedName: key}}
 	})
 	return ctrl.NewControllerManagedBy(manager).Named("machine").
-		WithOptions(controller.Options{MaxConcurrentReconciles: concurrency}).
+		WithOptions(controller.Options{MaxConcurrentReconciles: concurrency, ReconciliationTimeout: reconciliationTimeout}).
 		For(&v1alpha1.Machine{}).
 		Owns(&v1alpha1.NetworkPort{}).
 		Owns(&corev1.Secret{}).
@@ -80,7 +90,7 @@ func (r *Reconciler) onInput(fleet *tenant.Fleet) handler.EventHandler {
 			}
 		},
 		DeleteFunc: func(ctx context.Context, e event.DeleteEvent, q queue) {
-			if e.Object.GetName() == tenant.SecretName {
+			if e.Object.GetName() == v1alpha1.SecretKVMOperatorKubeconfig {
 				fleet.Forget(client.ObjectKeyFromObject(e.Object))
 			}
 			wake(ctx, e.Object, q)

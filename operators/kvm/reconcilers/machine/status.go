@@ -10,6 +10,7 @@ import (
 	slipwayac "slipway.dev/api/applyconfiguration/api/v1alpha1"
 	"slipway.dev/api/v1alpha1"
 	"slipway.dev/kit/conditions"
+	"slipway.dev/kit/tenantapi"
 	"slipway.dev/operators/kvm/virtualmachine"
 )
 
@@ -64,7 +65,7 @@ func bootstrapReady(o *observation, tokenErr error) metav1.Condition {
 	case o.bootstrap == nil:
 		return conditions.False(conditionType, "WaitingForNetworkPort", "NetworkPort "+o.machine.Name+" has no addresses yet")
 	case o.tenant == nil && known.Status == metav1.ConditionTrue:
-		return known // the tenant's API has answered before and is away now
+		return known // what the tenant has once taken is done
 	case o.tenant == nil:
 		return conditions.False(conditionType, "WaitingForTenantAPI", "waits for the tenant's API, reached through Secret kvm-operator-kubeconfig")
 	case tokenErr != nil:
@@ -75,16 +76,33 @@ func bootstrapReady(o *observation, tokenErr error) metav1.Condition {
 	return conditions.True(conditionType, "TokenIssued", "")
 }
 
+// unheard is what can be said of a Node while the tenant's API is not heard. A
+// connection that is being made, as after a restart of this operator, is no news.
+func unheard(o *observation) metav1.Condition {
+	const conditionType = v1alpha1.ConditionNodeReady
+	known := meta.FindStatusCondition(o.machine.Status.Conditions, conditionType)
+	switch {
+	case known == nil || known.Reason == reasonNotRegistered:
+		return conditions.False(conditionType, reasonNotRegistered, "Node "+o.machine.Name+" has not registered yet")
+	case o.down == nil:
+		return conditions.Unknown(conditionType, "NoKubeconfig", "Secret "+v1alpha1.SecretKVMOperatorKubeconfig+" is not there")
+	case o.down.Reason == tenantapi.ReasonConnecting:
+		return *known
+	}
+	return conditions.Unknown(conditionType, o.down.Reason, o.down.Message)
+}
+
+// reasonNotRegistered is that of a Node that has never been there.
+const reasonNotRegistered = "NotRegistered"
+
 func nodeCondition(o *observation) metav1.Condition {
 	const conditionType = v1alpha1.ConditionNodeReady
 	name := o.machine.Name
 	if o.tenant == nil {
-		if known := meta.FindStatusCondition(o.machine.Status.Conditions, conditionType); known != nil {
-			return *known // silence of the tenant's API says nothing about the Node
-		}
+		return unheard(o)
 	}
 	if o.node == nil {
-		return conditions.False(conditionType, "NotRegistered", "Node "+name+" has not registered yet")
+		return conditions.False(conditionType, reasonNotRegistered, "Node "+name+" has not registered yet")
 	}
 	ready := nodeReady(o.node)
 	switch {
@@ -92,17 +110,7 @@ func nodeCondition(o *observation) metav1.Condition {
 		return conditions.False(conditionType, "NotReported", "Node "+name+" has not reported yet")
 	case ready.Status != corev1.ConditionTrue:
 		// A tenant may write any text into the status of its Nodes; a reason has a syntax.
-		return conditions.False(conditionType, "NotReady", "Node "+name+": "+firstLine(ready.Message))
+		return conditions.False(conditionType, "NotReady", "Node "+name+": "+ready.Message)
 	}
 	return conditions.True(conditionType, "NodeReady", "")
-}
-
-// firstLine bounds a text that others wrote, in bytes.
-func firstLine(text string) string {
-	const longest = 300
-	line, _, _ := strings.Cut(text, "\n")
-	if len(line) <= longest {
-		return line
-	}
-	return strings.ToValidUTF8(line[:longest], "") + "..."
 }

@@ -29,17 +29,17 @@ func (r *Reconciler) admit(ctx context.Context, o *observation) (renewal time.Du
 	if err != nil {
 		return 0, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, tenantTimeout)
-	defer cancel()
 	if o.joined() {
 		if bootstrapCondition(o.machine).Reason == reasonJoined {
 			return 0, nil
 		}
-		return 0, removeToken(ctx, o.tenant, token)
+		return 0, o.tenant.Do(ctx, func(ctx context.Context, c client.Client) error { return removeToken(ctx, c, token) })
 	}
-	now := r.Now()
+	now := r.Clock.Now()
 	expiration, next := bootstrap.Expiration(o.machine.CreationTimestamp.Time, now)
-	return next.Sub(now), apply.Objects(ctx, o.tenant, owner, bootstrap.TokenSecret(o.machine.Name, token, expiration))
+	return next.Sub(now), o.tenant.Do(ctx, func(ctx context.Context, c client.Client) error {
+		return apply.Objects(ctx, c, Owner, bootstrap.TokenSecret(o.machine.Name, token, expiration))
+	})
 }
 
 func bootstrapCondition(machine *v1alpha1.Machine) metav1.Condition {

@@ -4,37 +4,43 @@ package nodepool
 import (
 	"context"
 	"fmt"
+	"time"
 
-	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/sets"
-	"k8s.io/client-go/tools/events"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
 
-	slipwayac "slipway.dev/api/applyconfiguration/api/v1alpha1"
 	"slipway.dev/api/v1alpha1"
 	"slipway.dev/kit/apply"
+	"slipway.dev/kit/finalizer"
 	"slipway.dev/operators/kvm/pool"
+	"slipway.dev/operators/kvm/tenant"
 	"slipway.dev/operators/kvm/virtualmachine"
 )
 
-// owner of the fields that this controller writes.
-const owner client.FieldOwner = "kvm-operator-nodepool"
+// Owner of the fields that this controller writes.
+const Owner client.FieldOwner = "kvm-operator-nodepool"
 
 // Finalizer keeps a NodePool until its Machines are gone, so that who deletes
 // a pool can wait for the pool.
 const Finalizer = "slipway.dev/machines"
 
+const (
+	concurrency           = 4
+	reconciliationTimeout = 30 * time.Second
+)
+
 // Reconciler reconciles NodePools.
 type Reconciler struct {
 	Client client.Client
 	// Live reads from the API server itself.
-	Live   client.Reader
-	Events events.EventRecorder
+	Live client.Reader
+	// Writer has this controller's field owner, Owner.
+	Writer *apply.Writer
+	Events Events
 }
 
 // SetupWithManager registers the controller.
@@ -42,6 +48,7 @@ func (r *Reconciler) SetupWithManager(manager ctrl.Manager) error {
 	return ctrl.NewControllerManagedBy(manager).Named("nodepool").
 		For(&v1alpha1.NodePool{}).
 		Owns(&v1alpha1.Machine{}).
+		WithOptions(controller.Options{MaxConcurrentReconciles: concurrency, ReconciliationTimeout: reconciliationTimeout}).
 		Complete(r)
 }
 
@@ -58,11 +65,15 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	if nodePool.DeletionTimestamp != nil {
 		return ctrl.Result{}, r.delete(ctx, nodePool, machines)
 	}
-	if !controllerutil.ContainsFinalizer(nodePool, Finalizer) {
-		finalized := slipwayac.NodePool(nodePool.Name, nodePool.Namespace).WithFinalizers(Finalizer)
-		if err := apply.Objects(ctx, r.Client, owner, finalized); err != nil {
-			return ctrl.Result{}, err
-		}
+	hosted, err := tenant.Hosted(ctx, r.Client, nodePool.Namespace)
+	if err != nil {
+		return ctrl.Result{}, err
+	}
+	if !hosted {
+		return ctrl.Result{}, r.Writer.ApplyStatus(ctx, notHosted(nodePool), nodePool)
+	}
+	if err := finalizer.Ensure(ctx, r.Client, nodePool, Finalizer); err != nil {
+		return ctrl.Result{}, err
 	}
 	hash, err := pool.Hash(nodePool.Spec.Template)
 	if err != nil {
@@ -77,7 +88,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 			return ctrl.Result{}, err
 		}
 	}
-	return ctrl.Result{}, apply.Status(ctx, r.Client, owner, status(nodePool, hash, machines))
+	return ctrl.Result{}, r.Writer.ApplyStatus(ctx, status(nodePool, hash, machines), nodePool)
 }
 
 // machinesOf are the Machines that the pool controls, whatever labels they carry now.
@@ -138,10 +149,10 @@ func (r *Reconciler) execute(ctx context.Context, nodePool *v1alpha1.NodePool, h
 	for _, name := range pool.Names(nodePool.Name, nodePool.UID, taken, plan.Create) {
 		machine := newMachine(nodePool, name, hash)
 		// Create and not apply: where the Machine exists already, this must fail.
-		if err := r.Client.Create(ctx, machine, owner); err != nil {
+		if err := r.Client.Create(ctx, machine, Owner); err != nil {
 			return fmt.Errorf("create Machine %s: %w", name, err)
 		}
-		r.Events.Eventf(nodePool, machine, corev1.EventTypeNormal, "MachineCreated", "Create", "Created Machine %s", name)
+		r.Events.machineCreated(nodePool, machine)
 	}
 	return nil
 }
@@ -166,15 +177,12 @@ func (r *Reconciler) deleteMachine(ctx context.Context, nodePool *v1alpha1.NodeP
 	if client.IgnoreNotFound(err) != nil {
 		return fmt.Errorf("delete Machine %s: %w", machine.Name, err)
 	}
-	r.Events.Eventf(nodePool, machine, corev1.EventTypeNormal, "MachineDeleted", "Delete", "Deleted Machine %s", machine.Name)
+	r.Events.machineDeleted(nodePool, machine)
 	return nil
 }
 
 // delete deletes all Machines and lets the pool go when they are gone.
 func (r *Reconciler) delete(ctx context.Context, nodePool *v1alpha1.NodePool, machines []v1alpha1.Machine) error {
-	if !controllerutil.ContainsFinalizer(nodePool, Finalizer) {
-		return nil
-	}
 	if len(machines) == 0 {
 		var err error
 		if machines, err = machinesOf(ctx, r.Live, nodePool); err != nil {
@@ -187,13 +195,7 @@ func (r *Reconciler) delete(ctx context.Context, nodePool *v1alpha1.NodePool, ma
 		}
 	}
 	if len(machines) > 0 {
-		return apply.Status(ctx, r.Client, owner, status(nodePool, "", machines))
+		return r.Writer.ApplyStatus(ctx, status(nodePool, "", machines), nodePool)
 	}
-	before := nodePool.DeepCopy()
-	controllerutil.RemoveFinalizer(nodePool, Finalizer)
-	err := r.Client.Patch(ctx, nodePool, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}))
-	if err != nil && !apierrors.IsNotFound(err) {
-		return fmt.Errorf("remove finalizer: %w", err)
-	}
-	return nil
+	return finalizer.Remove(ctx, r.Client, nodePool, Finalizer)
 }

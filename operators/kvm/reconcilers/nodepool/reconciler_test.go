@@ -19,8 +19,10 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	"slipway.dev/api/v1alpha1"
+	"slipway.dev/kit/apply"
 	"slipway.dev/kit/testenv"
 	"slipway.dev/operators/kvm/reconcilers/nodepool"
+	"slipway.dev/operators/kvm/tenant"
 )
 
 type environment struct {
@@ -43,18 +45,27 @@ func newEnvironment(t *testing.T) environment {
 	return environment{t, c}
 }
 
-// pool creates a namespace of its own with a pool, and gives the pool's key.
-func (e environment) pool(t *testing.T, namespace string, replicas int32) client.ObjectKey {
+// pool creates a hosted namespace with a pool, and returns the pool's key.
+func (e environment) pool(t *testing.T, tenant string, replicas int32) client.ObjectKey {
+	t.Helper()
+	hosted := v1alpha1.HostedNamespace("team", tenant)
+	return e.poolIn(t, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{
+		Name: hosted, Annotations: map[string]string{v1alpha1.AnnotationTenantUID: "uid"},
+		Labels: map[string]string{v1alpha1.LabelTenant: hosted, v1alpha1.LabelTenantName: tenant, v1alpha1.LabelTenantNamespace: "team"},
+	}}, replicas)
+}
+
+func (e environment) poolIn(t *testing.T, namespace *corev1.Namespace, replicas int32) client.ObjectKey {
 	t.Helper()
 	pool := &v1alpha1.NodePool{
-		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "a"},
+		ObjectMeta: metav1.ObjectMeta{Namespace: namespace.Name, Name: "a"},
 		Spec: v1alpha1.NodePoolSpec{Replicas: &replicas, Template: v1alpha1.MachineSpec{
 			Version: "v1.36.3", NetworkName: "demo",
 			Machine: v1alpha1.MachineSize{Cores: 1, Memory: resource.MustParse("1Gi"), Disk: resource.MustParse("4Gi")},
 			Cluster: v1alpha1.MachineCluster{APIServer: "https://10.200.0.10:6443", DNSAddress: "10.96.0.10", DNSDomain: "cluster.local", PodCIDR: "10.244.0.0/16", CNI: "bridge"},
 		}},
 	}
-	for _, object := range []client.Object{&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}}, pool} {
+	for _, object := range []client.Object{namespace, pool} {
 		if err := e.client.Create(t.Context(), object); err != nil {
 			t.Fatal(err)
 		}
@@ -64,7 +75,10 @@ func (e environment) pool(t *testing.T, namespace string, replicas int32) client
 
 func (e environment) reconcile(t *testing.T, key client.ObjectKey, through client.Client) error {
 	t.Helper()
-	r := &nodepool.Reconciler{Client: through, Live: e.client, Events: events.NewFakeRecorder(100)}
+	r := &nodepool.Reconciler{
+		Client: through, Live: e.client, Writer: apply.NewWriter(through, nodepool.Owner),
+		Events: nodepool.Events{EventRecorder: events.NewFakeRecorder(100)},
+	}
 	_, err := r.Reconcile(t.Context(), ctrl.Request{NamespacedName: key})
 	return err
 }
@@ -104,12 +118,17 @@ func (e environment) change(t *testing.T, key client.ObjectKey, change func(*v1a
 
 func (e environment) setReady(t *testing.T, namespace, name string) {
 	t.Helper()
+	e.setCondition(t, namespace, name, metav1.Condition{Type: v1alpha1.ConditionReady, Status: metav1.ConditionTrue, Reason: "Ready"})
+}
+
+func (e environment) setCondition(t *testing.T, namespace, name string, condition metav1.Condition) {
+	t.Helper()
 	machine := &v1alpha1.Machine{}
 	if err := e.client.Get(t.Context(), client.ObjectKey{Namespace: namespace, Name: name}, machine); err != nil {
 		t.Fatal(err)
 	}
 	before := machine.DeepCopy()
-	meta.SetStatusCondition(&machine.Status.Conditions, metav1.Condition{Type: v1alpha1.ConditionReady, Status: metav1.ConditionTrue, Reason: "Ready"})
+	meta.SetStatusCondition(&machine.Status.Conditions, condition)
 	if err := e.client.Status().Patch(t.Context(), machine, client.MergeFrom(before)); err != nil {
 		t.Fatal(err)
 	}
@@ -122,6 +141,9 @@ func TestReconcile(t *testing.T) {
 	t.Run("two at the same time", e.testTwoLeaders)
 	t.Run("replaces", e.testReplaces)
 	t.Run("deletion waits for Machines", e.testDeletion)
+	t.Run("counts in hosted namespaces only", e.testNotHosted)
+	t.Run("at rest nothing is written", e.testAtRest)
+	t.Run("what is not known is not called ready", e.testUnknown)
 }
 
 var errKilled = errors.New("killed")
@@ -140,7 +162,7 @@ func (e environment) testKilled(t *testing.T) {
 		}
 	}
 	e.mustReconcile(t, key)
-	if names := e.machines(t, "killed"); len(names) != 3 {
+	if names := e.machines(t, key.Namespace); len(names) != 3 {
 		t.Errorf("Machines %v", names)
 	}
 }
@@ -156,7 +178,7 @@ func (e environment) testStale(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if names := e.machines(t, "stale"); len(names) != 2 {
+	if names := e.machines(t, key.Namespace); len(names) != 2 {
 		t.Errorf("Machines %v", names)
 	}
 }
@@ -173,7 +195,7 @@ func (e environment) testTwoLeaders(t *testing.T) {
 	if err := e.reconcile(t, key, overtaken); err == nil {
 		t.Error("created a Machine that another had created")
 	}
-	if names := e.machines(t, "leaders"); len(names) != 1 {
+	if names := e.machines(t, key.Namespace); len(names) != 1 {
 		t.Errorf("Machines %v", names)
 	}
 }
@@ -182,14 +204,14 @@ func (e environment) testTwoLeaders(t *testing.T) {
 func (e environment) testReplaces(t *testing.T) {
 	key := e.pool(t, "replaces", 1)
 	e.mustReconcile(t, key)
-	old := e.machines(t, "replaces")[0]
-	e.setReady(t, "replaces", old)
+	old := e.machines(t, key.Namespace)[0]
+	e.setReady(t, key.Namespace, old)
 	e.mustReconcile(t, key)
 	e.mustHaveReady(t, key, metav1.Condition{Status: metav1.ConditionTrue, Reason: "Ready"})
 
 	e.change(t, key, func(pool *v1alpha1.NodePool) { pool.Spec.Template.Machine.Cores = 2 })
 	e.mustReconcile(t, key)
-	names := e.machines(t, "replaces")
+	names := e.machines(t, key.Namespace)
 	if len(names) != 2 {
 		t.Fatalf("Machines %v", names)
 	}
@@ -199,10 +221,10 @@ func (e environment) testReplaces(t *testing.T) {
 	}
 	e.mustReconcile(t, key)
 	e.mustHaveReady(t, key, metav1.Condition{Status: metav1.ConditionFalse, Reason: "MachineCreated", Message: "Machine " + replacement})
-	e.setReady(t, "replaces", replacement)
+	e.setReady(t, key.Namespace, replacement)
 	e.mustReconcile(t, key)
 	e.mustReconcile(t, key)
-	if diff := cmp.Diff([]string{replacement}, e.machines(t, "replaces")); diff != "" {
+	if diff := cmp.Diff([]string{replacement}, e.machines(t, key.Namespace)); diff != "" {
 		t.Errorf("Machines (-want +got):\n%s", diff)
 	}
 	e.mustHaveReady(t, key, metav1.Condition{Status: metav1.ConditionTrue, Reason: "Ready"})
@@ -225,7 +247,7 @@ func (e environment) testDeletion(t *testing.T) {
 	key := e.pool(t, "deletion", 1)
 	e.mustReconcile(t, key)
 	machine := &v1alpha1.Machine{}
-	if err := e.client.Get(t.Context(), client.ObjectKey{Namespace: "deletion", Name: e.machines(t, "deletion")[0]}, machine); err != nil {
+	if err := e.client.Get(t.Context(), client.ObjectKey{Namespace: key.Namespace, Name: e.machines(t, key.Namespace)[0]}, machine); err != nil {
 		t.Fatal(err)
 	}
 	held := machine.DeepCopy()
@@ -250,5 +272,73 @@ func (e environment) testDeletion(t *testing.T) {
 	e.mustReconcile(t, key)
 	if err := e.client.Get(t.Context(), key, pool); client.IgnoreNotFound(err) != nil || err == nil {
 		t.Errorf("pool: %v", fmt.Sprint(err))
+	}
+}
+
+// testNotHosted: a pool that a team makes in a namespace of its own makes no workers.
+func (e environment) testNotHosted(t *testing.T) {
+	key := e.poolIn(t, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "team-own", Labels: map[string]string{
+		v1alpha1.LabelTenant: "team-own", v1alpha1.LabelTenantName: "other", v1alpha1.LabelTenantNamespace: "other",
+	}}}, 3)
+	e.mustReconcile(t, key)
+	if names := e.machines(t, key.Namespace); len(names) > 0 {
+		t.Errorf("Machines %v", names)
+	}
+	e.mustHaveReady(t, key, metav1.Condition{Status: metav1.ConditionFalse, Reason: "NotHosted", Message: tenant.MessageNotHosted})
+}
+
+// testAtRest reconciles a pool that is as it should be, again and again.
+func (e environment) testAtRest(t *testing.T) {
+	key := e.pool(t, "rest", 1)
+	var writes []string
+	counting := interceptor.NewClient(e.client, interceptor.Funcs{
+		SubResourceApply: func(ctx context.Context, c client.Client, sub string, o runtime.ApplyConfiguration, options ...client.SubResourceApplyOption) error {
+			writes = append(writes, sub)
+			return c.SubResource(sub).Apply(ctx, o, options...)
+		},
+		Patch: func(ctx context.Context, c client.WithWatch, o client.Object, patch client.Patch, options ...client.PatchOption) error {
+			writes = append(writes, o.GetName())
+			return c.Patch(ctx, o, patch, options...)
+		},
+	})
+	r := &nodepool.Reconciler{
+		Client: counting, Live: e.client, Writer: apply.NewWriter(counting, nodepool.Owner),
+		Events: nodepool.Events{EventRecorder: events.NewFakeRecorder(100)},
+	}
+	reconcile := func() {
+		t.Helper()
+		if _, err := r.Reconcile(t.Context(), ctrl.Request{NamespacedName: key}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	reconcile()
+	e.setReady(t, key.Namespace, e.machines(t, key.Namespace)[0])
+	reconcile()
+	if len(writes) == 0 {
+		t.Fatal("nothing was counted")
+	}
+	writes = nil
+	for range 3 {
+		reconcile()
+	}
+	if len(writes) > 0 {
+		t.Errorf("writes %v to a pool at rest", writes)
+	}
+}
+
+// testUnknown: a Machine whose Node cannot be seen is neither ready nor replaced.
+func (e environment) testUnknown(t *testing.T) {
+	key := e.pool(t, "unknown", 1)
+	e.mustReconcile(t, key)
+	machine := e.machines(t, key.Namespace)[0]
+	e.setCondition(t, key.Namespace, machine, metav1.Condition{
+		Type: v1alpha1.ConditionReady, Status: metav1.ConditionUnknown, Reason: "TenantAPIUnreachable", Message: "no answer",
+	})
+	e.mustReconcile(t, key)
+	e.mustHaveReady(t, key, metav1.Condition{
+		Status: metav1.ConditionUnknown, Reason: "TenantAPIUnreachable", Message: "Machine " + machine + ": no answer",
+	})
+	if names := e.machines(t, key.Namespace); len(names) != 1 || names[0] != machine {
+		t.Errorf("Machines %v, want %s as before", names, machine)
 	}
 }

@@ -12,6 +12,7 @@ import (
 	slipwayac "slipway.dev/api/applyconfiguration/api/v1alpha1"
 	"slipway.dev/api/v1alpha1"
 	"slipway.dev/kit/conditions"
+	"slipway.dev/operators/kvm/tenant"
 )
 
 func status(nodePool *v1alpha1.NodePool, hash string, machines []v1alpha1.Machine) *slipwayac.NodePoolApplyConfiguration {
@@ -34,6 +35,14 @@ func status(nodePool *v1alpha1.NodePool, hash string, machines []v1alpha1.Machin
 		WithConditions(conditions.Apply(nodePool.Status.Conditions, nodePool.Generation, readyCondition(nodePool, hash, machines))...))
 }
 
+// notHosted is the status of a pool that somebody has made where it counts for nothing.
+func notHosted(nodePool *v1alpha1.NodePool) *slipwayac.NodePoolApplyConfiguration {
+	ready := conditions.False(v1alpha1.ConditionReady, tenant.ReasonNotHosted, tenant.MessageNotHosted)
+	return slipwayac.NodePool(nodePool.Name, nodePool.Namespace).WithStatus(slipwayac.NodePoolStatus().
+		WithObservedGeneration(nodePool.Generation).
+		WithConditions(conditions.Apply(nodePool.Status.Conditions, nodePool.Generation, ready)...))
+}
+
 // readyCondition is True when the pool has the Machines it wants and
 // all are ready, whether or not others still leave; otherwise it names the
 // first Machine, by name, that is in the way.
@@ -51,13 +60,19 @@ func readyCondition(nodePool *v1alpha1.NodePool, hash string, machines []v1alpha
 			continue
 		}
 		current++
-		if !meta.IsStatusConditionTrue(machine.Status.Conditions, v1alpha1.ConditionReady) {
-			blocking = first(blocking, machine)
+		if meta.IsStatusConditionTrue(machine.Status.Conditions, v1alpha1.ConditionReady) {
+			continue
+		}
+		// What is known to be wrong goes before what is not known.
+		if blocking == nil || unknown(blocking) && !unknown(machine) {
+			blocking = machine
 		}
 	}
 	switch {
 	case nodePool.DeletionTimestamp != nil && len(machines) > 0:
 		return conditions.False(v1alpha1.ConditionReady, "Deleting", because(&machines[0]))
+	case blocking != nil && unknown(blocking):
+		return conditions.Unknown(v1alpha1.ConditionReady, reason(blocking), because(blocking))
 	case blocking != nil:
 		return conditions.False(v1alpha1.ConditionReady, reason(blocking), because(blocking))
 	case replaced != nil:
@@ -66,6 +81,10 @@ func readyCondition(nodePool *v1alpha1.NodePool, hash string, machines []v1alpha
 		return conditions.False(v1alpha1.ConditionReady, "Scaling", fmt.Sprintf("%d of %d Machines exist", current, size(nodePool)))
 	}
 	return conditions.True(v1alpha1.ConditionReady, "Ready", "")
+}
+
+func unknown(machine *v1alpha1.Machine) bool {
+	return meta.IsStatusConditionPresentAndEqual(machine.Status.Conditions, v1alpha1.ConditionReady, metav1.ConditionUnknown)
 }
 
 func first(a, b *v1alpha1.Machine) *v1alpha1.Machine {

@@ -1,0 +1,184 @@
+package machine_test
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	kubevirtv1 "kubevirt.io/api/core/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
+
+	"slipway.dev/api/v1alpha1"
+	"slipway.dev/kit/tenantapi"
+)
+
+func TestReconcile(t *testing.T) {
+	s := newSuite(t)
+	t.Run("at rest nothing is written", s.testAtRest)
+	t.Run("what a lost tenant said is unknown", s.testLostTenant)
+	t.Run("counts in hosted namespaces only", s.testNotHosted)
+	t.Run("a guest that does not join is started anew", s.testDoesNotJoin)
+	t.Run("a drain is bounded", s.testDrainIsBounded)
+	t.Run("a drain that the tenant hinders ends in time", s.testDrainEnds)
+	t.Run("a tenant that is busy is asked later", s.testBusy)
+}
+
+func (s *suite) testAtRest(t *testing.T) {
+	m := s.ready(t, "rest")
+	before := s.writes.Load()
+	for range 3 {
+		m.reconcile(t)
+	}
+	if wrote := s.writes.Load() - before; wrote > 0 {
+		t.Errorf("%d writes to a Machine at rest", wrote)
+	}
+}
+
+func (s *suite) testLostTenant(t *testing.T) {
+	m := s.ready(t, "lost")
+	lost := &tenantapi.NotConnectedError{Reason: tenantapi.ReasonUnreachable, Message: "it does not answer"}
+	for _, step := range []struct {
+		what   string
+		down   *tenantapi.NotConnectedError
+		status metav1.ConditionStatus
+		reason string
+	}{
+		{"a connection that is being made is no news", &tenantapi.NotConnectedError{Reason: tenantapi.ReasonConnecting}, metav1.ConditionTrue, "Ready"},
+		{"lost", lost, metav1.ConditionUnknown, tenantapi.ReasonUnreachable},
+		{"still lost, and this operator restarts", &tenantapi.NotConnectedError{Reason: tenantapi.ReasonConnecting}, metav1.ConditionUnknown, tenantapi.ReasonUnreachable},
+		{"back", nil, metav1.ConditionTrue, "Ready"},
+	} {
+		m.tenants.down = step.down
+		m.reconcile(t)
+		m.expect(t, step.what, v1alpha1.ConditionReady, step.status, step.reason)
+	}
+	// Whatever is not known is no reason to touch a guest.
+	m.tenants.down = lost
+	s.clock.SetTime(s.clock.Now().Add(time.Hour))
+	m.reconcile(t)
+	if err := s.client.Get(t.Context(), m.key, &kubevirtv1.VirtualMachineInstance{}); err != nil {
+		t.Errorf("the guest of a Machine whose tenant is lost: %v", err)
+	}
+}
+
+func (s *suite) testNotHosted(t *testing.T) {
+	m := s.machine(t, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "team-own"}})
+	m.reconcile(t)
+	m.expect(t, "made by a team", v1alpha1.ConditionReady, metav1.ConditionFalse, "NotHosted")
+	ports := &v1alpha1.NetworkPortList{}
+	if err := s.client.List(t.Context(), ports, client.InNamespace("team-own")); err != nil || len(ports.Items) > 0 {
+		t.Errorf("it has %d NICs, %v", len(ports.Items), err)
+	}
+}
+
+func (s *suite) testDoesNotJoin(t *testing.T) {
+	m := s.booted(t, "hangs")
+	m.reconcile(t)
+	m.reconcile(t)
+	s.clock.SetTime(s.clock.Now().Add(joinTimeout - time.Minute))
+	if again := m.reconcile(t); again <= 0 || again > 2*time.Minute {
+		t.Errorf("comes again after %s, want when the guest's time is up", again)
+	}
+	guest := &kubevirtv1.VirtualMachineInstance{}
+	if err := s.client.Get(t.Context(), m.key, guest); err != nil {
+		t.Fatalf("a guest with a minute left: %v", err)
+	}
+	s.clock.SetTime(s.clock.Now().Add(3 * time.Minute))
+	m.reconcile(t)
+	if err := s.client.Get(t.Context(), m.key, guest); client.IgnoreNotFound(err) != nil || err == nil {
+		t.Errorf("a guest whose time is up: %v, want that it is gone", err)
+	}
+}
+
+// testDrainIsBounded has more pods on a Node than are evicted in one step.
+func (s *suite) testDrainIsBounded(t *testing.T) {
+	m := s.ready(t, "crowded")
+	const pods = 150
+	for n := range pods {
+		s.create(t, pod(fmt.Sprintf("crowd-%d", n), m.key.Name))
+	}
+	var underWay, most, asked atomic.Int32
+	m.tenants.set(s, interceptor.Funcs{
+		SubResourceCreate: func(ctx context.Context, c client.Client, sub string, o, eviction client.Object, options ...client.SubResourceCreateOption) error {
+			asked.Add(1)
+			now := underWay.Add(1)
+			defer underWay.Add(-1)
+			for seen := most.Load(); now > seen && !most.CompareAndSwap(seen, now); seen = most.Load() {
+			}
+			return c.SubResource(sub).Create(ctx, o, eviction, options...)
+		},
+	})
+	m.delete(t)
+	again := m.reconcile(t)
+	if most.Load() > 8 || asked.Load() > 120 || asked.Load() < 100 {
+		t.Errorf("%d evictions in one step, %d at once; want some hundred, at most 8 at once", asked.Load(), most.Load())
+	}
+	if again <= 0 || again > 2*time.Second {
+		t.Errorf("comes again after %s", again)
+	}
+	for range 5 {
+		m.reconcile(t)
+	}
+	left := &corev1.PodList{}
+	if err := s.client.List(t.Context(), left, client.MatchingFields{"spec.nodeName": m.key.Name}); err != nil || len(left.Items) > 0 {
+		t.Errorf("%d pods are left on the Node, %v", len(left.Items), err)
+	}
+	m.expect(t, "all have left", v1alpha1.ConditionDrained, metav1.ConditionTrue, "Drained")
+}
+
+// testDrainEnds: webhooks that fail do not keep a Machine.
+func (s *suite) testDrainEnds(t *testing.T) {
+	m := s.ready(t, "hindered")
+	s.create(t, pod("held", m.key.Name))
+	refuse := func() error { return fmt.Errorf("failed calling webhook: %s", strings.Repeat("x", 10_000)) }
+	m.tenants.set(s, interceptor.Funcs{
+		Patch: func(context.Context, client.WithWatch, client.Object, client.Patch, ...client.PatchOption) error {
+			return refuse()
+		},
+		SubResourceCreate: func(context.Context, client.Client, string, client.Object, client.Object, ...client.SubResourceCreateOption) error {
+			return refuse()
+		},
+	})
+	m.delete(t)
+	m.reconcile(t)
+	drained := m.expect(t, "hindered", v1alpha1.ConditionDrained, metav1.ConditionFalse, "Draining")
+	if len(drained.Message) > 500 {
+		t.Errorf("a message of %d bytes", len(drained.Message))
+	}
+	s.clock.SetTime(s.clock.Now().Add(drainTimeout + time.Minute))
+	m.reconcile(t)
+	m.expect(t, "time is up", v1alpha1.ConditionDrained, metav1.ConditionFalse, "TimedOut")
+}
+
+// testBusy: a tenant that was slow is left alone, which is no error.
+func (s *suite) testBusy(t *testing.T) {
+	m := s.booted(t, "busy")
+	err := m.tenants.tenant.Do(t.Context(), func(context.Context, client.Client) error { return context.DeadlineExceeded })
+	if err == nil {
+		t.Fatal("no trouble was made")
+	}
+	if again := m.reconcile(t); again <= 0 || again > 2*time.Second {
+		t.Errorf("comes again after %s, want when the tenant may be asked again", again)
+	}
+	bootstrap := meta.FindStatusCondition(m.get(t).Status.Conditions, v1alpha1.ConditionBootstrapReady)
+	if bootstrap == nil || bootstrap.Status != metav1.ConditionFalse {
+		t.Errorf("BootstrapReady is %+v, though the tenant has no token", bootstrap)
+	}
+}
+
+func pod(name, node string) *corev1.Pod {
+	return &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: name},
+		Spec: corev1.PodSpec{
+			NodeName: node, AutomountServiceAccountToken: new(false), TerminationGracePeriodSeconds: new(int64(0)),
+			Containers: []corev1.Container{{Name: "c", Image: "i"}},
+		},
+	}
+}

@@ -1,0 +1,49 @@
+package tenant
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+func request(name string) *metav1.PartialObjectMetadata {
+	return &metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{Name: name}}
+}
+
+// A tenant that floods waits for itself: whoever comes later is served from the
+// same queue of tenants, a few requests in each turn.
+func TestRequestsAreTakenInTurns(t *testing.T) {
+	r := newRequests()
+	flooding, other := r.handler(t.Context(), "flooding"), r.handler(t.Context(), "other")
+	for n := range 100 {
+		flooding.OnAdd(request(fmt.Sprintf("r%02d", n)), false)
+		<-r.Events
+	}
+	other.OnAdd(request("mine"), false)
+	if event := <-r.Events; event.Object != "other" {
+		t.Errorf("event for %s", event.Object)
+	}
+	if names, more := r.Take("flooding", 3); cmp.Diff([]string{"r00", "r01", "r02"}, names) != "" || !more {
+		t.Errorf("%v, more %t", names, more)
+	}
+	if names, more := r.Take("other", 3); cmp.Diff([]string{"mine"}, names) != "" || more {
+		t.Errorf("%v, more %t", names, more)
+	}
+	if names, _ := r.Take("other", 3); len(names) > 0 {
+		t.Errorf("%v were taken twice", names)
+	}
+	r.Return("other", "mine")
+	if names, _ := r.Take("other", 3); len(names) != 1 {
+		t.Errorf("%v, want what was put back", names)
+	}
+	flooding.OnDelete(request("r03"))
+	if names, _ := r.Take("flooding", 1); cmp.Diff([]string{"r04"}, names) != "" {
+		t.Errorf("%v, want the next one that is still there", names)
+	}
+	r.forget("flooding")
+	if names, more := r.Take("flooding", 1); len(names) > 0 || more {
+		t.Errorf("%v of a tenant that is gone", names)
+	}
+}
