@@ -1,10 +1,13 @@
 package children
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/util/validation"
 	corev1ac "k8s.io/client-go/applyconfigurations/core/v1"
 
 	"slipway.dev/api/v1alpha1"
@@ -15,8 +18,17 @@ import (
 // longer wanted are found.
 const LabelRegistry = "slipway.dev/registry"
 
-func caCopy(name string) string          { return "registry-ca-" + name }
-func credentialsCopy(name string) string { return "registry-auth-" + name }
+func caCopy(name string) string          { return copyName("registry-ca-", name) }
+func credentialsCopy(name string) string { return copyName("registry-auth-", name) }
+
+// copyName puts a hash in place of a name that leaves no room for the prefix.
+func copyName(prefix, name string) string {
+	if len(prefix)+len(name) > validation.DNS1123SubdomainMaxLength {
+		sum := sha256.Sum256([]byte(name))
+		name = hex.EncodeToString(sum[:])
+	}
+	return prefix + name
+}
 
 // RegistrySecretNames are the Secrets beside the TenantCluster that its
 // registries refer to, sorted.
