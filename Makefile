@@ -90,7 +90,7 @@ e2e: $(SANDBOX) ## the user stories, each against the real thing, on a sandbox o
 
 .PHONY: generate
 generate: build/tools/controller-gen ## regenerate deep copies, apply configurations and CRDs
-	build/tools/controller-gen object applyconfiguration crd:maxDescLen=200 paths=./api/v1alpha1/... output:crd:artifacts:config=charts/slipway/crds
+	build/tools/controller-gen object applyconfiguration crd paths=./api/v1alpha1/... output:crd:artifacts:config=charts/slipway/crds
 
 build/tools/controller-gen: tools/go.mod tools/go.sum
 	cd tools && GOWORK=off go build -o ../$@ sigs.k8s.io/controller-tools/cmd/controller-gen

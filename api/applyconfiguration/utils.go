@@ -24,6 +24,8 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &apiv1alpha1.ClusterNodePoolApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("ControlPlane"):
 		return &apiv1alpha1.ControlPlaneApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("ControlPlaneResources"):
+		return &apiv1alpha1.ControlPlaneResourcesApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("EgressRule"):
 		return &apiv1alpha1.EgressRuleApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("Etcd"):

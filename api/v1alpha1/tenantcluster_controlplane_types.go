@@ -17,23 +17,56 @@ var SupportedVersions = []KubernetesVersion{"v1.36.3"}
 
 // ControlPlane sizes the pods of the hosted control plane.
 type ControlPlane struct {
-	// replicas of the API server, the controller manager and the scheduler.
+	// replicas is how many API servers, controller managers and schedulers there
+	// are, from 1 to 5. Several survive the loss of a management node.
+	// Default: 1
 	// +optional
 	// +kubebuilder:default=1
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=5
 	Replicas int32 `json:"replicas,omitempty"`
 
-	// etcd sizes the tenant's own etcd.
-	// The default is spelled out because rules are checked against it before the defaults of its fields.
+	// The default is spelled out because rules are checked against it before the
+	// defaults of its fields.
+
+	// etcd sizes the store of the cluster's objects. It is the cluster's own,
+	// and nothing of it can change later.
 	//
 	// +optional
 	// +kubebuilder:default={replicas: 1, storage: "2Gi"}
 	Etcd Etcd `json:"etcd,omitempty"`
 
-	// resources of one API server. The smaller components take a share of their own.
+	// resources of each API server. The other components have fixed requests.
+	// Default: requests of 100m CPU and 256Mi memory, no limits.
+	// Example: {requests: {cpu: 500m, memory: 1Gi}, limits: {memory: 2Gi}}
 	// +optional
-	Resources corev1.ResourceRequirements `json:"resources,omitempty"`
+	Resources ControlPlaneResources `json:"resources,omitempty"`
+}
+
+// ControlPlaneResources are the requests and limits of one API server.
+//
+// +kubebuilder:validation:XValidation:rule="!has(self.requests) || !has(self.limits) || ['cpu', 'memory'].all(k, !(k in self.requests) || !(k in self.limits) || quantity(string(self.requests[k])).compareTo(quantity(string(self.limits[k]))) <= 0)",message="a request of an API server is above its limit; use a limit of at least the request, for example requests: {memory: 1Gi} with limits: {memory: 2Gi}"
+type ControlPlaneResources struct {
+	// requests is what is set aside for each API server: cpu in cores, at least
+	// 10m, and memory in bytes, at least 64Mi.
+	// Example: {cpu: 500m, memory: 1Gi}
+	// +optional
+	// +kubebuilder:validation:MaxProperties=8
+	// +kubebuilder:validation:XValidation:rule="self.all(k, k in ['cpu', 'memory'])",message="only cpu and memory of an API server can be requested; use for example {cpu: 500m, memory: 1Gi}"
+	// +kubebuilder:validation:XValidation:rule="!('cpu' in self) || string(self['cpu']).matches('^[0-9]{1,7}(m|[.][0-9]{1,3}0*)?$') && [quantity(string(self['cpu']))].all(q, q.compareTo(quantity('10m')) >= 0 && q.compareTo(quantity('128')) <= 0)",message="a request of cpu is in cores or whole thousandths of one, at least 10m and at most 128; use for example 500m or 2"
+	// +kubebuilder:validation:XValidation:rule="!('memory' in self) || [quantity(string(self['memory']))].all(q, q.compareTo(quantity('64Mi')) >= 0 && q.compareTo(quantity('1Ti')) <= 0 && q.sub(int(q.asApproximateFloat() + 0.5)).compareTo(quantity('0')) == 0)",message="a request of memory is in whole bytes, at least 64Mi and at most 1Ti; use for example 1Gi"
+	Requests map[corev1.ResourceName]resource.Quantity `json:"requests,omitempty"`
+
+	// limits is what each API server can use at most: cpu in cores, at least
+	// 100m, and memory in bytes, at least 256Mi. An API server that needs more
+	// memory is restarted.
+	// Example: {memory: 2Gi}
+	// +optional
+	// +kubebuilder:validation:MaxProperties=8
+	// +kubebuilder:validation:XValidation:rule="self.all(k, k in ['cpu', 'memory'])",message="only cpu and memory of an API server can be limited; use for example {cpu: 2, memory: 2Gi}"
+	// +kubebuilder:validation:XValidation:rule="!('cpu' in self) || string(self['cpu']).matches('^[0-9]{1,7}(m|[.][0-9]{1,3}0*)?$') && [quantity(string(self['cpu']))].all(q, q.compareTo(quantity('100m')) >= 0 && q.compareTo(quantity('128')) <= 0)",message="a limit of cpu is in cores or whole thousandths of one, at least 100m and at most 128, since an API server does not start with less; use for example 2"
+	// +kubebuilder:validation:XValidation:rule="!('memory' in self) || [quantity(string(self['memory']))].all(q, q.compareTo(quantity('256Mi')) >= 0 && q.compareTo(quantity('1Ti')) <= 0 && q.sub(int(q.asApproximateFloat() + 0.5)).compareTo(quantity('0')) == 0)",message="a limit of memory is in whole bytes, at least 256Mi and at most 1Ti, since an API server does not start with less; use for example 2Gi"
+	Limits map[corev1.ResourceName]resource.Quantity `json:"limits,omitempty"`
 }
 
 // Etcd sizes the store of one tenant.
@@ -42,7 +75,9 @@ type ControlPlane struct {
 // +kubebuilder:validation:XValidation:rule="!has(self.storageClassName) ? !has(oldSelf.storageClassName) : has(oldSelf.storageClassName) && self.storageClassName == oldSelf.storageClassName",message="controlPlane.etcd.storageClassName cannot change; create another TenantCluster"
 // +kubebuilder:validation:XValidation:rule="quantity(string(self.storage)).compareTo(quantity(string(oldSelf.storage))) == 0",message="controlPlane.etcd.storage cannot change; create another TenantCluster"
 type Etcd struct {
-	// replicas of etcd; an odd number, because an even one adds cost and no safety.
+	// replicas is the number of etcd members: 1, 3 or 5. An even number would
+	// cost more and survive nothing more. It cannot change.
+	// Default: 1
 	// +optional
 	// +kubebuilder:default=1
 	// +kubebuilder:validation:Minimum=1
@@ -50,14 +85,20 @@ type Etcd struct {
 	// +kubebuilder:validation:XValidation:rule="self % 2 == 1",message="etcd needs an odd number of replicas; use 1, 3 or 5"
 	Replicas int32 `json:"replicas,omitempty"`
 
-	// storage of one member.
+	// storage of each member in bytes, from 512Mi to 1Ti. It cannot change.
+	// Default: 2Gi
 	// +optional
 	// +kubebuilder:default="2Gi"
-	// +kubebuilder:validation:XValidation:rule="quantity(string(self)).compareTo(quantity('512Mi')) >= 0",message="etcd needs at least 512Mi of storage"
+	// +kubebuilder:validation:XValidation:rule="quantity(string(self)).compareTo(quantity('512Mi')) >= 0",message="etcd needs at least 512Mi of storage; use for example 2Gi"
+	// +kubebuilder:validation:XValidation:rule="[quantity(string(self))].all(q, q.compareTo(quantity('512Mi')) < 0 || q.compareTo(quantity('1Ti')) <= 0 && q.sub(int(q.asApproximateFloat() + 0.5)).compareTo(quantity('0')) == 0)",message="the storage of an etcd member is in whole bytes and at most 1Ti; use for example 2Gi"
 	Storage resource.Quantity `json:"storage,omitzero"`
 
-	// storageClassName of the claims; the management cluster's default class when left out.
+	// storageClassName is the StorageClass of the management cluster from which
+	// the members' volumes come. It cannot change.
+	// Default: the management cluster's default class.
+	// Example: fast-ssd
 	// +optional
 	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:XValidation:rule="!format.dns1123Subdomain().validate(self).hasValue()",message="no StorageClass can have that name; use lower-case letters, digits, '-' and '.', for example fast-ssd, or leave storageClassName out for the default class"
 	StorageClassName *string `json:"storageClassName,omitempty"`
 }

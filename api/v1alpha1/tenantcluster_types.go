@@ -20,7 +20,9 @@ type TenantCluster struct {
 	metav1.TypeMeta   `json:",inline"`
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 
+	// spec is the cluster that the team asks for.
 	Spec TenantClusterSpec `json:"spec"`
+	// status is what there is of it. It is written by Slipway.
 	// +optional
 	Status TenantClusterStatus `json:"status,omitempty"`
 }
@@ -40,40 +42,60 @@ type TenantClusterList struct {
 // +kubebuilder:validation:XValidation:rule="self.nodePools.all(p, !has(p.version) || semver(self.version, true).minor() - semver(p.version, true).minor() <= 3)",message="a nodePool may be at most three minor versions behind the control plane; raise nodePools[].version"
 // +kubebuilder:validation:XValidation:rule="!semver(self.version, true).isLessThan(semver(oldSelf.version, true))",message="spec.version cannot go back; keep it, or set a newer version"
 // +kubebuilder:validation:XValidation:rule="semver(self.version, true).minor() - semver(oldSelf.version, true).minor() <= 1",message="spec.version can be raised by one minor version at a time; raise it step by step"
+// +kubebuilder:validation:XValidation:rule="!isCIDR(self.network.podCIDR) || cidr(self.network.podCIDR).prefixLength() > 22 || self.nodePools.map(p, has(p.replicas) ? p.replicas : 1).sum() < [4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048][[22 - cidr(self.network.podCIDR).prefixLength(), 9].min()]",message="the nodePools have more workers than podCIDR has ranges for: each worker takes a /24, and one is kept for replacements; use fewer replicas, or a larger network.podCIDR: a /16 is for at most 255 workers"
+// +kubebuilder:validation:XValidation:rule="!isCIDR(self.network.nodeCIDR) || cidr(self.network.nodeCIDR).prefixLength() > 26 || self.nodePools.map(p, has(p.replicas) ? p.replicas : 1).sum() + 17 < [64, 128, 256, 512, 1024, 2048][[26 - cidr(self.network.nodeCIDR).prefixLength(), 5].min()]",message="the nodePools have more workers than nodeCIDR has addresses for: 17 are set aside, and one is kept for replacements; use fewer replicas, or a larger network.nodeCIDR: a /24 is for at most 238 workers"
 type TenantClusterSpec struct {
-	// version of Kubernetes, for example v1.36.3.
+	// version of Kubernetes that the control plane runs, and the workers where a
+	// pool does not say otherwise. It can be raised by one minor version at a
+	// time and never lowered.
+	// Example: v1.36.3
 	Version KubernetesVersion `json:"version"`
 
-	// controlPlane sizes the hosted control plane.
+	// controlPlane sizes the API server, the controller manager, the scheduler
+	// and etcd. They run outside the cluster's own workers.
+	// Default: one of each.
 	// +optional
 	// +kubebuilder:default={}
 	ControlPlane ControlPlane `json:"controlPlane,omitempty"`
 
-	// network gives the address ranges and the pod network of the tenant.
-	// The default is spelled out because rules are checked against it before the defaults of its fields.
+	// The default is spelled out because rules are checked against it before the
+	// defaults of its fields.
+
+	// network gives the address ranges of the cluster and says who provides the
+	// pod network. Other tenants may use the same ranges. Nothing of it can
+	// change later.
 	//
 	// +optional
 	// +kubebuilder:default={podCIDR: "10.244.0.0/16", serviceCIDR: "10.96.0.0/16", nodeCIDR: "10.200.0.0/24", cni: bridge}
 	Network ClusterNetwork `json:"network,omitempty"`
 
-	// exposure says how the API is reached from outside the management cluster.
+	// exposure says how the cluster's API is reached from outside the management
+	// cluster.
+	// Default: on a port of the management cluster's nodes.
 	// +optional
 	// +kubebuilder:default={}
 	Exposure Exposure `json:"exposure,omitempty"`
 
-	// dns gives the names of the tenant.
+	// dns gives the DNS domain inside the cluster.
+	// Default: cluster.local
 	// +optional
 	// +kubebuilder:default={}
 	DNS ClusterDNS `json:"dns,omitempty"`
 
-	// registries are container registries as the workers' containerd reaches them.
+	// registries says at which URL the workers' containerd asks for the images
+	// of a registry, which certificate authority it trusts there, and which
+	// credentials it presents. Registries that are not listed are asked at their
+	// own address, without credentials.
+	// Default: none. At most 16.
 	// +optional
 	// +listType=map
 	// +listMapKey=host
 	// +kubebuilder:validation:MaxItems=16
 	Registries []Registry `json:"registries,omitempty"`
 
-	// nodePools are the groups of workers. An empty list gives a control plane alone.
+	// nodePools are groups of equal workers.
+	// Default: none, which gives a control plane alone. At most 12.
+	// Example: [{name: workers, replicas: 3}]
 	// +optional
 	// +listType=map
 	// +listMapKey=name

@@ -98,7 +98,20 @@ var schemaYAML = typed.YAMLObject(`types:
       default: 1
     - name: resources
       type:
-        namedType: io.k8s.api.core.v1.ResourceRequirements
+        namedType: dev.slipway.api.v1alpha1.ControlPlaneResources
+- name: dev.slipway.api.v1alpha1.ControlPlaneResources
+  map:
+    fields:
+    - name: limits
+      type:
+        map:
+          elementType:
+            namedType: io.k8s.apimachinery.pkg.api.resource.Quantity
+    - name: requests
+      type:
+        map:
+          elementType:
+            namedType: io.k8s.apimachinery.pkg.api.resource.Quantity
 - name: dev.slipway.api.v1alpha1.EgressRule
   map:
     fields:
@@ -132,7 +145,7 @@ var schemaYAML = typed.YAMLObject(`types:
       type:
         list:
           elementType:
-            scalar: string
+            namedType: dev.slipway.api.v1alpha1.SubjectAltName
           elementRelationship: associative
     - name: type
       type:
@@ -513,6 +526,8 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: host
       type:
         scalar: string
+- name: dev.slipway.api.v1alpha1.SubjectAltName
+  scalar: string
 - name: dev.slipway.api.v1alpha1.SubjectAltNames
   map:
     fields:
@@ -844,36 +859,6 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: summary
       type:
         scalar: string
-- name: io.k8s.api.core.v1.ResourceClaim
-  map:
-    fields:
-    - name: name
-      type:
-        scalar: string
-    - name: request
-      type:
-        scalar: string
-- name: io.k8s.api.core.v1.ResourceList
-  map:
-    elementType:
-      namedType: io.k8s.apimachinery.pkg.api.resource.Quantity
-- name: io.k8s.api.core.v1.ResourceRequirements
-  map:
-    fields:
-    - name: claims
-      type:
-        list:
-          elementType:
-            namedType: io.k8s.api.core.v1.ResourceClaim
-          elementRelationship: associative
-          keys:
-          - name
-    - name: limits
-      type:
-        namedType: io.k8s.api.core.v1.ResourceList
-    - name: requests
-      type:
-        namedType: io.k8s.api.core.v1.ResourceList
 - name: io.k8s.api.core.v1.TaintEffect
   scalar: string
 - name: io.k8s.apimachinery.pkg.api.resource.Quantity

@@ -48,7 +48,10 @@ func TenantNetwork(t controlplane.Tenant) *slipwayac.TenantNetworkApplyConfigura
 // TenantPKI asks for certificates. external are the names and addresses of the
 // API outside the management cluster.
 func TenantPKI(t controlplane.Tenant, external ...string) (*slipwayac.TenantPKIApplyConfiguration, error) {
-	names, addresses, err := apiserver.ServingNames(t, append(external, t.Spec.Exposure.CertSANs...)...)
+	for _, name := range t.Spec.Exposure.CertSANs {
+		external = append(external, string(name))
+	}
+	names, addresses, err := apiserver.ServingNames(t, external...)
 	if err != nil {
 		return nil, err
 	}

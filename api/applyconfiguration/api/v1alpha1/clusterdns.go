@@ -7,7 +7,10 @@ package v1alpha1
 //
 // ClusterDNS gives the names of a tenant.
 type ClusterDNSApplyConfiguration struct {
-	// domain is the DNS domain inside the tenant.
+	// domain is the DNS domain of Services inside the cluster: a Service is
+	// SERVICE.NAMESPACE.svc.DOMAIN. It has at most 120 characters and cannot
+	// change.
+	// Default: cluster.local
 	Domain *string `json:"domain,omitempty"`
 }
 

@@ -11,15 +11,27 @@ import (
 //
 // ClusterNetwork gives the address ranges of a tenant. Tenants may use equal ranges.
 type ClusterNetworkApplyConfiguration struct {
-	// podCIDR is the range of pod addresses; each worker gets a /24 of it.
+	// podCIDR is the IPv4 range of the pods' addresses, from /8 to /22. Each
+	// worker takes a /24 of it. It cannot change.
+	// Default: 10.244.0.0/16, which is for 255 workers.
 	PodCIDR *apiv1alpha1.CIDR `json:"podCIDR,omitempty"`
-	// serviceCIDR is the range of Service addresses.
+	// serviceCIDR is the IPv4 range of the Services' addresses, from /12 to /24.
+	// It cannot change.
+	// Default: 10.96.0.0/16
 	ServiceCIDR *apiv1alpha1.CIDR `json:"serviceCIDR,omitempty"`
-	// nodeCIDR is the range of the tenant's own network: workers, API servers and the gateway.
+	// nodeCIDR is the IPv4 range of the cluster's own network, which workers,
+	// API servers and the gateway are on, from /16 to /26. It cannot change.
+	// Default: 10.200.0.0/24, which is for 238 workers.
 	NodeCIDR *apiv1alpha1.CIDR `json:"nodeCIDR,omitempty"`
-	// mtu of the tenant's network in bytes. What the management network leaves when left out.
+	// mtu is the size in bytes of the largest packet on the cluster's own
+	// network, from 1280 to 8950. It cannot change.
+	// Default: what the management cluster's network leaves room for.
+	// Example: 1400
 	MTU *int32 `json:"mtu,omitempty"`
-	// cni is who provides the pod network: bridge (Slipway) or none (the tenant).
+	// cni is who provides the pod network: bridge is Slipway; with none the
+	// workers are not Ready until you install a network plugin of your own. It
+	// cannot change.
+	// Default: bridge
 	CNI *apiv1alpha1.CNI `json:"cni,omitempty"`
 }
 

@@ -11,17 +11,32 @@ import (
 //
 // ClusterNodePool is a group of equal workers.
 type ClusterNodePoolApplyConfiguration struct {
-	// name of the pool; workers are called NAME-XXXXX.
+	// name of the pool, at most 40 characters. Its workers are called
+	// NAME-XXXXX.
+	// Example: workers
 	Name *string `json:"name,omitempty"`
-	// replicas is the number of workers. Leave it out to scale the NodePool itself, with kubectl scale or an autoscaler.
+	// replicas is the number of workers, from 0 to 100. Leave it out to scale
+	// the NodePool itself, with kubectl scale or an autoscaler; the pool then
+	// begins with 1.
+	// Example: 3
 	Replicas *int32 `json:"replicas,omitempty"`
-	// version of the kubelet; the control plane's when left out.
+	// version of Kubernetes on the workers: at most that of the control plane,
+	// and at most three minor versions older. A change replaces the workers one
+	// by one.
+	// Default: spec.version.
+	// Example: v1.36.3
 	Version *apiv1alpha1.KubernetesVersion `json:"version,omitempty"`
-	// machine is the hardware of one worker.
+	// machine is the hardware of each worker. A change replaces the workers one
+	// by one.
+	// Default: {cores: 2, memory: 2Gi, disk: 10Gi}
 	Machine *MachineSizeApplyConfiguration `json:"machine,omitempty"`
-	// labels of the workers' Nodes.
+	// labels of the workers' Nodes. A change replaces the workers one by one. At
+	// most 32.
+	// Example: {example.com/disk: fast}
 	Labels map[string]apiv1alpha1.NodeLabelValue `json:"labels,omitempty"`
-	// taints of the workers' Nodes.
+	// taints of the workers' Nodes, which keep away pods that do not tolerate
+	// them. A change replaces the workers one by one. At most 16.
+	// Example: [{key: example.com/dedicated, value: db, effect: NoSchedule}]
 	Taints []NodeTaintApplyConfiguration `json:"taints,omitempty"`
 }
 

@@ -2,22 +2,22 @@
 
 package v1alpha1
 
-import (
-	v1 "k8s.io/api/core/v1"
-)
-
 // ControlPlaneApplyConfiguration represents a declarative configuration of the ControlPlane type for use
 // with apply.
 //
 // ControlPlane sizes the pods of the hosted control plane.
 type ControlPlaneApplyConfiguration struct {
-	// replicas of the API server, the controller manager and the scheduler.
+	// replicas is how many API servers, controller managers and schedulers there
+	// are, from 1 to 5. Several survive the loss of a management node.
+	// Default: 1
 	Replicas *int32 `json:"replicas,omitempty"`
-	// etcd sizes the tenant's own etcd.
-	// The default is spelled out because rules are checked against it before the defaults of its fields.
+	// etcd sizes the store of the cluster's objects. It is the cluster's own,
+	// and nothing of it can change later.
 	Etcd *EtcdApplyConfiguration `json:"etcd,omitempty"`
-	// resources of one API server. The smaller components take a share of their own.
-	Resources *v1.ResourceRequirements `json:"resources,omitempty"`
+	// resources of each API server. The other components have fixed requests.
+	// Default: requests of 100m CPU and 256Mi memory, no limits.
+	// Example: {requests: {cpu: 500m, memory: 1Gi}, limits: {memory: 2Gi}}
+	Resources *ControlPlaneResourcesApplyConfiguration `json:"resources,omitempty"`
 }
 
 // ControlPlaneApplyConfiguration constructs a declarative configuration of the ControlPlane type for use with
@@ -45,7 +45,7 @@ func (b *ControlPlaneApplyConfiguration) WithEtcd(value *EtcdApplyConfiguration)
 // WithResources sets the Resources field in the declarative configuration to the given value
 // and returns the receiver, so that objects can be built by chaining "With" function invocations.
 // If called multiple times, the Resources field is set to the value of the last call.
-func (b *ControlPlaneApplyConfiguration) WithResources(value v1.ResourceRequirements) *ControlPlaneApplyConfiguration {
-	b.Resources = &value
+func (b *ControlPlaneApplyConfiguration) WithResources(value *ControlPlaneResourcesApplyConfiguration) *ControlPlaneApplyConfiguration {
+	b.Resources = value
 	return b
 }

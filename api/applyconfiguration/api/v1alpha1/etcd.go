@@ -11,11 +11,17 @@ import (
 //
 // Etcd sizes the store of one tenant.
 type EtcdApplyConfiguration struct {
-	// replicas of etcd; an odd number, because an even one adds cost and no safety.
+	// replicas is the number of etcd members: 1, 3 or 5. An even number would
+	// cost more and survive nothing more. It cannot change.
+	// Default: 1
 	Replicas *int32 `json:"replicas,omitempty"`
-	// storage of one member.
+	// storage of each member in bytes, from 512Mi to 1Ti. It cannot change.
+	// Default: 2Gi
 	Storage *resource.Quantity `json:"storage,omitempty"`
-	// storageClassName of the claims; the management cluster's default class when left out.
+	// storageClassName is the StorageClass of the management cluster from which
+	// the members' volumes come. It cannot change.
+	// Default: the management cluster's default class.
+	// Example: fast-ssd
 	StorageClassName *string `json:"storageClassName,omitempty"`
 }
 

@@ -11,10 +11,15 @@ import (
 //
 // Exposure says how the tenant's API is reached from outside the management cluster.
 type ExposureApplyConfiguration struct {
-	// type of the Service in front of the API server.
+	// type is how the API is reached: NodePort is a port of every node of the
+	// management cluster, LoadBalancer an address of its load balancer, and with
+	// ClusterIP the API is reached from inside the management cluster only.
+	// Default: NodePort
 	Type *apiv1alpha1.ExposureType `json:"type,omitempty"`
-	// certSANs are further names and addresses that the API server's certificate is valid for.
-	CertSANs []string `json:"certSANs,omitempty"`
+	// certSANs are further names and addresses that the API server's certificate
+	// is valid for, in addition to those that Slipway gives it. At most 16.
+	// Example: [api.example.com, 192.0.2.10]
+	CertSANs []apiv1alpha1.SubjectAltName `json:"certSANs,omitempty"`
 }
 
 // ExposureApplyConfiguration constructs a declarative configuration of the Exposure type for use with
@@ -34,7 +39,7 @@ func (b *ExposureApplyConfiguration) WithType(value apiv1alpha1.ExposureType) *E
 // WithCertSANs adds the given value to the CertSANs field in the declarative configuration
 // and returns the receiver, so that objects can be build by chaining "With" function invocations.
 // If called multiple times, values provided by each call will be appended to the CertSANs field.
-func (b *ExposureApplyConfiguration) WithCertSANs(values ...string) *ExposureApplyConfiguration {
+func (b *ExposureApplyConfiguration) WithCertSANs(values ...apiv1alpha1.SubjectAltName) *ExposureApplyConfiguration {
 	for i := range values {
 		b.CertSANs = append(b.CertSANs, values[i])
 	}

@@ -11,11 +11,14 @@ import (
 //
 // MachineSize is the hardware of one worker.
 type MachineSizeApplyConfiguration struct {
-	// cores of the guest.
+	// cores is the number of processors, from 1 to 128.
+	// Default: 2
 	Cores *int32 `json:"cores,omitempty"`
-	// memory of the guest.
+	// memory in bytes, from 1Gi to 4Ti.
+	// Default: 2Gi
 	Memory *resource.Quantity `json:"memory,omitempty"`
-	// disk for images, containers and logs.
+	// disk in bytes, for images, containers and logs, from 4Gi to 64Ti.
+	// Default: 10Gi
 	Disk *resource.Quantity `json:"disk,omitempty"`
 }
 

@@ -12,9 +12,17 @@ import (
 //
 // NodeTaint keeps pods that do not tolerate it away from a worker.
 type NodeTaintApplyConfiguration struct {
-	Key    *string                     `json:"key,omitempty"`
-	Value  *apiv1alpha1.NodeLabelValue `json:"value,omitempty"`
-	Effect *v1.TaintEffect             `json:"effect,omitempty"`
+	// key of the taint, in the form of a label's key.
+	// Example: example.com/dedicated
+	Key *string `json:"key,omitempty"`
+	// value of the taint, at most 63 characters.
+	// Default: empty.
+	// Example: db
+	Value *apiv1alpha1.NodeLabelValue `json:"value,omitempty"`
+	// effect on pods that do not tolerate the taint: NoSchedule keeps new ones
+	// away, PreferNoSchedule does so where it can, and NoExecute also evicts
+	// those that run.
+	Effect *v1.TaintEffect `json:"effect,omitempty"`
 }
 
 // NodeTaintApplyConfiguration constructs a declarative configuration of the NodeTaint type for use with

@@ -7,13 +7,23 @@ package v1alpha1
 //
 // Registry is a container registry and the mirror that the workers ask in its place.
 type RegistryApplyConfiguration struct {
-	// host is the registry as image references name it, for example docker.io.
+	// host is the registry as image references name it, with its port if they
+	// do.
+	// Examples: docker.io, registry.example.com:5000
 	Host *string `json:"host,omitempty"`
-	// endpoint is the URL that is asked instead, for example https://mirror.example.com:5000.
+	// endpoint is the URL that the workers ask instead: http or https, a host,
+	// and if need be a port and a path.
+	// Example: https://mirror.example.com:5000
 	Endpoint *string `json:"endpoint,omitempty"`
-	// caSecretName names a Secret beside the TenantCluster whose key ca.crt signs the endpoint's certificate.
+	// caSecretName is a Secret beside the TenantCluster. Its key ca.crt is the
+	// certificate authority, in PEM, that signed the endpoint's certificate.
+	// Default: the public authorities.
+	// Example: mirror-ca
 	CASecretName *string `json:"caSecretName,omitempty"`
-	// credentialsSecretName names a Secret of type kubernetes.io/basic-auth beside the TenantCluster.
+	// credentialsSecretName is a Secret of type kubernetes.io/basic-auth beside
+	// the TenantCluster, with the keys username and password.
+	// Default: no credentials.
+	// Example: mirror-credentials
 	CredentialsSecretName *string `json:"credentialsSecretName,omitempty"`
 }
 

@@ -18,8 +18,10 @@ import (
 type TenantClusterApplyConfiguration struct {
 	v1.TypeMetaApplyConfiguration    `json:""`
 	*v1.ObjectMetaApplyConfiguration `json:"metadata,omitempty"`
-	Spec                             *TenantClusterSpecApplyConfiguration   `json:"spec,omitempty"`
-	Status                           *TenantClusterStatusApplyConfiguration `json:"status,omitempty"`
+	// spec is the cluster that the team asks for.
+	Spec *TenantClusterSpecApplyConfiguration `json:"spec,omitempty"`
+	// status is what there is of it. It is written by Slipway.
+	Status *TenantClusterStatusApplyConfiguration `json:"status,omitempty"`
 }
 
 // TenantCluster constructs a declarative configuration of the TenantCluster type for use with

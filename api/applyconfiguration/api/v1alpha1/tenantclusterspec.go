@@ -11,20 +11,35 @@ import (
 //
 // TenantClusterSpec is what a team asks for.
 type TenantClusterSpecApplyConfiguration struct {
-	// version of Kubernetes, for example v1.36.3.
+	// version of Kubernetes that the control plane runs, and the workers where a
+	// pool does not say otherwise. It can be raised by one minor version at a
+	// time and never lowered.
+	// Example: v1.36.3
 	Version *apiv1alpha1.KubernetesVersion `json:"version,omitempty"`
-	// controlPlane sizes the hosted control plane.
+	// controlPlane sizes the API server, the controller manager, the scheduler
+	// and etcd. They run outside the cluster's own workers.
+	// Default: one of each.
 	ControlPlane *ControlPlaneApplyConfiguration `json:"controlPlane,omitempty"`
-	// network gives the address ranges and the pod network of the tenant.
-	// The default is spelled out because rules are checked against it before the defaults of its fields.
+	// network gives the address ranges of the cluster and says who provides the
+	// pod network. Other tenants may use the same ranges. Nothing of it can
+	// change later.
 	Network *ClusterNetworkApplyConfiguration `json:"network,omitempty"`
-	// exposure says how the API is reached from outside the management cluster.
+	// exposure says how the cluster's API is reached from outside the management
+	// cluster.
+	// Default: on a port of the management cluster's nodes.
 	Exposure *ExposureApplyConfiguration `json:"exposure,omitempty"`
-	// dns gives the names of the tenant.
+	// dns gives the DNS domain inside the cluster.
+	// Default: cluster.local
 	DNS *ClusterDNSApplyConfiguration `json:"dns,omitempty"`
-	// registries are container registries as the workers' containerd reaches them.
+	// registries says at which URL the workers' containerd asks for the images
+	// of a registry, which certificate authority it trusts there, and which
+	// credentials it presents. Registries that are not listed are asked at their
+	// own address, without credentials.
+	// Default: none. At most 16.
 	Registries []RegistryApplyConfiguration `json:"registries,omitempty"`
-	// nodePools are the groups of workers. An empty list gives a control plane alone.
+	// nodePools are groups of equal workers.
+	// Default: none, which gives a control plane alone. At most 12.
+	// Example: [{name: workers, replicas: 3}]
 	NodePools []ClusterNodePoolApplyConfiguration `json:"nodePools,omitempty"`
 }
 
