@@ -53,3 +53,28 @@ func TestChartValues(t *testing.T) {
 		})
 	}
 }
+
+// TestManagementRanges: the management cluster's ranges are given once, and the
+// agents keep tenants out of them.
+func TestManagementRanges(t *testing.T) {
+	allow := append(slices.Clone(chartValues), "network-operator.egress.allow={192.0.2.0/24}")
+	if got := testenv.ChartError(t, umbrellaChart, allow...); !strings.Contains(got, "egress.allow needs global.limits.managementRanges") {
+		t.Errorf("refused with %q", got)
+	}
+	for value, wanted := range map[string]string{
+		"global.limits.managementRanges.pods={172.31.0.0/16}":     "--management-cidrs=172.31.0.0/16",
+		"network-operator.egress.managementCIDRs={172.29.0.0/16}": "--management-cidrs=172.29.0.0/16",
+	} {
+		found := slices.ContainsFunc(testenv.Chart(t, umbrellaChart, append(slices.Clone(allow), value)...), func(object *unstructured.Unstructured) bool {
+			containers, _, _ := unstructured.NestedSlice(object.Object, "spec", "template", "spec", "containers")
+			if object.GetKind() != "DaemonSet" {
+				return false
+			}
+			arguments, _, _ := unstructured.NestedStringSlice(containers[0].(map[string]any), "args")
+			return slices.Contains(arguments, wanted)
+		})
+		if !found {
+			t.Errorf("%s does not give the agents %s", value, wanted)
+		}
+	}
+}

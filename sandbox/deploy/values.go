@@ -32,16 +32,18 @@ func values(recorded *state.State, tags map[string]string, emulated bool) map[st
 			// NodePorts of the sandbox are reached at an address on the host's loopback.
 			"exposure": map[string]any{"host": recorded.Loopback.String()},
 			"dns":      map[string]any{"baseDomain": plan.Zone},
+			"limits": map[string]any{"managementRanges": map[string]any{
+				"pods":     []string{plan.PodSubnet.String()},
+				"services": []string{plan.ServiceSubnet.String()},
+				"nodes":    []string{plan.NodeSubnet.String()},
+			}},
 		},
 		"cluster-operator": image("cluster-operator"),
 		"cert-operator":    image("cert-operator"),
 		"network-operator": merge(image("network-operator"), map[string]any{
 			"agent": image("network-agent"),
 			// Tenants reach the hub, which has the registry and DNS, and nothing else.
-			"egress": map[string]any{
-				"allow":           []string{hub + "/32"},
-				"managementCIDRs": []string{plan.PodSubnet.String(), plan.ServiceSubnet.String()},
-			},
+			"egress": map[string]any{"allow": []string{hub + "/32"}},
 		}),
 		"kvm-operator": merge(image("kvm-operator"), map[string]any{"guest": guest, "joinTimeout": joinTimeout}),
 		"dns-operator": merge(image("dns-operator"), map[string]any{
