@@ -46,6 +46,7 @@ func TestLimits(t *testing.T) {
 	t.Run("change", func(t *testing.T) { testLimitsOfChange(t, c) })
 	t.Run("scale", func(t *testing.T) { testLimitsOfScale(t, c) })
 	t.Run("deletion", func(t *testing.T) { testDeletionBeyondLimits(t, c) })
+	t.Run("generated", func(t *testing.T) { testGenerated(t, c) })
 	t.Run("quota", func(t *testing.T) { testQuota(t, c) })
 }
 
