@@ -78,3 +78,15 @@ func TestManagementRanges(t *testing.T) {
 		}
 	}
 }
+
+// TestLongBaseDomain: *.apps.NAME.NAMESPACE.BASE fits into the 253 characters of a DNS name.
+func TestLongBaseDomain(t *testing.T) {
+	base := strings.Repeat("a.", 60) + "a"
+	got := testenv.ChartError(t, umbrellaChart, append(slices.Clone(chartValues), "global.dns.baseDomain="+base)...)
+	if !strings.Contains(got, "baseDomain") {
+		t.Errorf("refused with %q", got)
+	}
+	if longest := len("*.apps.") + 40 + len(".") + 63 + len(".") + len(base) - 1; longest > 253 {
+		t.Errorf("names of %d characters are allowed", longest)
+	}
+}
