@@ -17,6 +17,7 @@ import (
 	"time"
 
 	admissionv1 "k8s.io/api/admissionregistration/v1"
+	appsv1 "k8s.io/api/apps/v1"
 	certificatesv1 "k8s.io/api/certificates/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -74,6 +75,12 @@ func Start(ctx context.Context, config *rest.Config, blackhole, worker string) (
 		}},
 		{"certificate signing requests", a.requests},
 		{"nodes", a.nodes},
+		// Whoever puts it back meets what comes next.
+		{"remove cluster DNS", func(ctx context.Context) error {
+			return client.IgnoreNotFound(a.client.Delete(ctx, &appsv1.Deployment{
+				ObjectMeta: metav1.ObjectMeta{Namespace: metav1.NamespaceSystem, Name: "coredns"},
+			}))
+		}},
 		{"repoint the API of Deployments", a.repoint},
 		// Last, because it slows down and refuses what this program does too.
 		{"refuse everything else, slowly", func(ctx context.Context) error {

@@ -64,8 +64,10 @@ func (p *policies) testChild(t *testing.T, kind, text string) {
 	const labels, finalizers = `{"metadata":{"labels":{"a":"b"}}}`, `{"metadata":{"finalizers":["slipway.dev/test"]}}`
 	wantMessage(t, patch(mallory, labels), refusal)
 	wantMessage(t, patch(operator, finalizers), "")
-	wantMessage(t, mallory.Status().Patch(t.Context(), object.DeepCopy(),
-		client.RawPatch("application/merge-patch+json", []byte(`{"status":{"conditions":[]}}`))), refusal)
+	if kind != "VirtualNetworkID" { // which has no status
+		wantMessage(t, mallory.Status().Patch(t.Context(), object.DeepCopy(),
+			client.RawPatch("application/merge-patch+json", []byte(`{"status":{"conditions":[]}}`))), refusal)
+	}
 
 	collector := p.user(t, "system:serviceaccount:kube-system:namespace-controller")
 	if kind == "Machine" {
