@@ -29,6 +29,8 @@ const (
 	eagerFor  = time.Minute
 	// grace is how long an API may stay silent that nobody has heard of yet.
 	grace = 10 * time.Second
+	// unservedAfter is how long a kind may be unreadable before that is news.
+	unservedAfter = 10 * time.Second
 	// pulse is how often an API that answers is asked whether it still does. Two
 	// silences in a row, of probeTimeout each, mean that it does not.
 	pulse        = 5 * time.Second
@@ -58,6 +60,8 @@ type connection struct {
 	down   *NotConnectedError
 	// overfull are the kinds of which the tenant has too many objects.
 	overfull map[string]struct{}
+	// unserved are the kinds that cannot be read, and since when.
+	unserved map[string]time.Time
 }
 
 func newConnection(ctx context.Context, clusters *Clusters, key client.ObjectKey, version string, kubeconfig []byte) (*connection, error) {
@@ -68,7 +72,7 @@ func newConnection(ctx context.Context, clusters *Clusters, key client.ObjectKey
 	conn := &connection{
 		clusters: clusters, key: key, version: version,
 		config: limited(config), dialer: connrotation.NewDialer((&net.Dialer{Timeout: probeTimeout}).DialContext),
-		down: connecting, overfull: map[string]struct{}{},
+		down: connecting, overfull: map[string]struct{}{}, unserved: map[string]time.Time{},
 	}
 	conn.config.Dial = conn.dialer.DialContext
 	ctx, conn.cancel = context.WithCancel(ctx)
@@ -87,7 +91,30 @@ func (c *connection) current() (*Tenant, error) {
 	if c.tenant == nil {
 		return nil, c.down
 	}
+	for _, kind := range slices.Sorted(maps.Keys(c.unserved)) {
+		if time.Since(c.unserved[kind]) >= unservedAfter {
+			return nil, &NotConnectedError{Reason: ReasonNotServed, Message: fmt.Sprintf(
+				"the tenant's API server does not serve objects of kind %s; if an APIService was pointed elsewhere, delete it", kind)}
+		}
+	}
 	return c.tenant, nil
+}
+
+// serves notes whether a kind could be read. What is cached of one that cannot
+// be, for longer than a restart takes, is not what is there.
+func (c *connection) serves(kind string, ok bool) {
+	c.mu.Lock()
+	since, before := c.unserved[kind]
+	if ok {
+		delete(c.unserved, kind)
+	} else if !before {
+		c.unserved[kind] = time.Now()
+		time.AfterFunc(unservedAfter, func() { c.clusters.OnChange(c.key) })
+	}
+	c.mu.Unlock()
+	if ok && before && time.Since(since) >= unservedAfter {
+		c.clusters.OnChange(c.key)
+	}
 }
 
 // become changes the state and tells the owner.
@@ -182,6 +209,10 @@ func (c *connection) awaitAPI(ctx context.Context) error {
 func (c *connection) serve(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
+	c.mu.Lock()
+	clear(c.overfull)
+	clear(c.unserved)
+	c.mu.Unlock()
 	httpClient, err := rest.HTTPClientFor(c.config)
 	if err != nil {
 		return fmt.Errorf("make HTTP client: %w", err)

@@ -2,11 +2,19 @@ package tenantapi_test
 
 import (
 	"context"
+	"encoding/pem"
 	"errors"
 	"fmt"
+	"io"
+	"log"
 	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
 	"net/url"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -14,6 +22,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -87,6 +97,47 @@ func (l *line) mend() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	close(l.whole)
+}
+
+// front is a server before the test's API server that answers some requests itself.
+type front struct{ *httptest.Server }
+
+func frontOf(t *testing.T, config *rest.Config, divert func(*http.Request) bool) front {
+	t.Helper()
+	target, err := url.Parse(config.Host)
+	if err != nil {
+		t.Fatal(err)
+	}
+	transport, err := rest.TransportFor(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	proxy := httputil.NewSingleHostReverseProxy(target)
+	proxy.Transport, proxy.FlushInterval, proxy.ErrorLog = transport, -1, log.New(io.Discard, "", 0)
+	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if divert(r) {
+			_, _ = w.Write([]byte("NOW: " + time.Now().String()))
+			return
+		}
+		defer func() { _ = recover() }() // a connection that was cut on purpose
+		proxy.ServeHTTP(w, r)
+	}))
+	t.Cleanup(server.Close)
+	return front{server}
+}
+
+func (f front) kubeconfig(t *testing.T) []byte {
+	t.Helper()
+	file := clientcmdapi.NewConfig()
+	certificate := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: f.Certificate().Raw})
+	file.Clusters["c"] = &clientcmdapi.Cluster{Server: f.URL, CertificateAuthorityData: certificate}
+	file.Contexts["c"] = &clientcmdapi.Context{Cluster: "c"}
+	file.CurrentContext = "c"
+	encoded, err := clientcmd.Write(*file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return encoded
 }
 
 // awaitReason asks whenever woken, until the error has the reason; an empty one stands for success.
@@ -175,6 +226,27 @@ func TestHostileClusters(t *testing.T) {
 			}
 		}
 		c.awaitReason(t, wanted, tenantapi.ReasonTooManyObjects)
+	})
+
+	t.Run("a kind that is served by somebody else is noticed", func(t *testing.T) {
+		t.Parallel()
+		var diverted atomic.Bool
+		front := frontOf(t, config, func(r *http.Request) bool {
+			return diverted.Load() && strings.HasSuffix(r.URL.Path, "/configmaps")
+		})
+		c := newConnections(t)
+		c.start(t)
+		wanted := secret(t, config, "diverted", "admin")
+		wanted.Data[dataKey] = front.kubeconfig(t)
+		c.awaitReason(t, wanted, "")
+		diverted.Store(true)
+		front.CloseClientConnections()
+		message := c.awaitReason(t, wanted, tenantapi.ReasonNotServed)
+		if !strings.Contains(message, "does not serve objects of kind ConfigMap") {
+			t.Errorf("message %q", message)
+		}
+		diverted.Store(false)
+		c.awaitReason(t, wanted, "")
 	})
 
 	t.Run("what is not cached is not read through the cache", func(t *testing.T) {

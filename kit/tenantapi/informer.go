@@ -29,9 +29,11 @@ func (c *Clusters) maxObjects() int {
 
 // newInformer makes an informer that does not take in more objects than allowed.
 func (c *connection) newInformer(lw toolscache.ListerWatcher, example runtime.Object, resync time.Duration, indexers toolscache.Indexers) toolscache.SharedIndexInformer {
+	kind := c.kindOf(example)
 	counter := &counter{
 		source: toolscache.ToListerWatcherWithContext(lw), max: c.clusters.maxObjects(),
-		tooMany: func(tooMany bool) { c.hasTooMany(c.kindOf(example), tooMany) },
+		tooMany: func(tooMany bool) { c.hasTooMany(kind, tooMany) },
+		serves:  func(ok bool) { c.serves(kind, ok) },
 	}
 	return toolscache.NewSharedIndexInformer(&toolscache.ListWatch{
 		ListWithContextFunc: counter.list, WatchFuncWithContext: counter.watch,
@@ -55,6 +57,7 @@ type counter struct {
 	source  toolscache.ListerWatcherWithContext
 	max     int
 	tooMany func(bool)
+	serves  func(bool)
 
 	mu    sync.Mutex
 	known sets.Set[types.UID]
@@ -62,6 +65,9 @@ type counter struct {
 
 func (c *counter) list(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
 	page, err := c.source.ListWithContext(ctx, options)
+	if ctx.Err() == nil {
+		c.serves(err == nil)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -130,6 +136,7 @@ func (c *counter) count(event watch.Event) (watch.Event, bool) {
 	case watch.Bookmark:
 		if accessor, err := meta.Accessor(event.Object); err == nil && accessor.GetAnnotations()[metav1.InitialEventsAnnotationKey] == "true" {
 			c.tooMany(false)
+			c.serves(true)
 		}
 	case watch.Error:
 	}

@@ -30,6 +30,8 @@ const (
 	ReasonUnreachable = "TenantAPIUnreachable"
 	// ReasonTooManyObjects: the tenant has more objects of a kind than are read.
 	ReasonTooManyObjects = "TooManyObjects"
+	// ReasonNotServed: the API answers, and does not serve a kind as Kubernetes does.
+	ReasonNotServed = "TenantAPINotServed"
 )
 
 // NotConnectedError says why a tenant cannot be asked now. Whoever gets it is
