@@ -1,15 +1,11 @@
 package approval_test
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
 	"crypto/rand"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
+	"crypto/rsa"
 	"net"
-	"net/netip"
 	"net/url"
+	"strings"
 	"testing"
 
 	certificatesv1 "k8s.io/api/certificates/v1"
@@ -17,120 +13,148 @@ import (
 	"slipway.dev/operators/kvm/approval"
 )
 
-var machine = approval.Machine{Name: "a-bcdfg", IPAddress: netip.MustParseAddr("10.200.0.16")}
-
-func template() *x509.CertificateRequest {
-	return &x509.CertificateRequest{
-		Subject:     pkix.Name{CommonName: "system:node:a-bcdfg", Organization: []string{"system:nodes"}},
-		DNSNames:    []string{"a-bcdfg"},
-		IPAddresses: []net.IP{net.IPv4(10, 200, 0, 16)},
-	}
-}
-
-func request(t testing.TB, template *x509.CertificateRequest) *certificatesv1.CertificateSigningRequestSpec {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+func TestDecideApproves(t *testing.T) {
+	rsaKey, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
 		t.Fatal(err)
 	}
-	der, err := x509.CreateCertificateRequest(rand.Reader, template, key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return &certificatesv1.CertificateSigningRequestSpec{
-		SignerName: certificatesv1.KubeletServingSignerName,
-		Username:   "system:node:a-bcdfg",
-		Groups:     []string{"system:nodes", "system:authenticated"},
-		Usages:     []certificatesv1.KeyUsage{certificatesv1.UsageDigitalSignature, certificatesv1.UsageServerAuth},
-		Request:    pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: der}),
-	}
-}
-
-func TestDecide(t *testing.T) {
 	for name, test := range map[string]struct {
-		template func(*x509.CertificateRequest)
-		request  func(*certificatesv1.CertificateSigningRequestSpec)
-		approved bool
+		draft  func() *draft
+		change func(*draft)
 	}{
-		"name and address": {approved: true},
-		"address alone":    {template: func(r *x509.CertificateRequest) { r.DNSNames = nil }, approved: true},
-		"RSA usages": {approved: true, request: func(r *certificatesv1.CertificateSigningRequestSpec) {
-			r.Usages = append(r.Usages, certificatesv1.UsageKeyEncipherment)
+		"serving":               {draft: serving},
+		"serving, address only": {serving, func(d *draft) { d.template.DNSNames = nil }},
+		"serving, name only":    {serving, func(d *draft) { d.template.IPAddresses = nil }},
+		"serving, RSA key": {serving, func(d *draft) {
+			d.key, d.spec.Usages = rsaKey, append(d.spec.Usages, certificatesv1.UsageKeyEncipherment)
 		}},
-		"nothing":           {template: func(r *x509.CertificateRequest) { r.DNSNames, r.IPAddresses = nil, nil }},
-		"another's name":    {template: func(r *x509.CertificateRequest) { r.DNSNames = append(r.DNSNames, "kubernetes") }},
-		"another's address": {template: func(r *x509.CertificateRequest) { r.IPAddresses = append(r.IPAddresses, net.IPv4(10, 200, 0, 10)) }},
-		"URI":               {template: func(r *x509.CertificateRequest) { r.URIs = []*url.URL{{Scheme: "spiffe", Host: "x"}} }},
-		"e-mail":            {template: func(r *x509.CertificateRequest) { r.EmailAddresses = []string{"a@example.com"} }},
-		"common name":       {template: func(r *x509.CertificateRequest) { r.Subject.CommonName = "system:node:b" }},
-		"organization":      {template: func(r *x509.CertificateRequest) { r.Subject.Organization = []string{"system:masters"} }},
-		"another organization": {template: func(r *x509.CertificateRequest) {
-			r.Subject.Organization = append(r.Subject.Organization, "system:masters")
+		"first client certificate": {draft: first},
+		"first, RSA key": {first, func(d *draft) {
+			d.key, d.spec.Usages = rsaKey, append(d.spec.Usages, certificatesv1.UsageKeyEncipherment)
 		}},
-		"user":  {request: func(r *certificatesv1.CertificateSigningRequestSpec) { r.Username = "system:node:b" }},
-		"group": {request: func(r *certificatesv1.CertificateSigningRequestSpec) { r.Groups = nil }},
-		"signer": {request: func(r *certificatesv1.CertificateSigningRequestSpec) {
-			r.SignerName = certificatesv1.KubeAPIServerClientSignerName
-		}},
-		"client usage": {request: func(r *certificatesv1.CertificateSigningRequestSpec) {
-			r.Usages = append(r.Usages, certificatesv1.UsageClientAuth)
-		}},
-		"no server usage": {request: func(r *certificatesv1.CertificateSigningRequestSpec) { r.Usages = r.Usages[:1] }},
-		"two requests":    {request: func(r *certificatesv1.CertificateSigningRequestSpec) { r.Request = append(r.Request, r.Request...) }},
-		"no request":      {request: func(r *certificatesv1.CertificateSigningRequestSpec) { r.Request = nil }},
-		"broken signature": {request: func(r *certificatesv1.CertificateSigningRequestSpec) {
-			block, _ := pem.Decode(r.Request)
-			block.Bytes[len(block.Bytes)-1] ^= 1
-			r.Request = pem.EncodeToMemory(block)
-		}},
+		"renewal": {draft: renewal},
 	} {
 		t.Run(name, func(t *testing.T) {
-			csr := template()
-			if test.template != nil {
-				test.template(csr)
+			d := test.draft()
+			if test.change != nil {
+				test.change(d)
 			}
-			spec := request(t, csr)
-			if test.request != nil {
-				test.request(spec)
+			request := d.signed(t)
+			if err := approval.Decide(request, machine); err != nil {
+				t.Error(err)
 			}
-			if err := approval.Decide(spec, machine); (err == nil) != test.approved {
-				t.Errorf("approved %v, reason %v", err == nil, err)
+			if got, ok := approval.MachineName(request); !ok || got != machine.Name {
+				t.Errorf("about Machine %q, %v", got, ok)
 			}
 		})
 	}
 }
 
-// FuzzDecide: whatever is in the request, what is approved names this Machine alone.
-func FuzzDecide(f *testing.F) {
-	good := request(f, template())
-	f.Add(good.Request, good.Username)
-	other := template()
-	other.DNSNames = []string{"kubernetes"}
-	f.Add(request(f, other).Request, good.Username)
-	f.Add([]byte("-----BEGIN CERTIFICATE REQUEST-----\n-----END CERTIFICATE REQUEST-----\n"), "system:node:")
-	f.Fuzz(func(t *testing.T, pemRequest []byte, username string) {
-		spec := good.DeepCopy()
-		spec.Request, spec.Username = pemRequest, username
-		if approval.Decide(spec, machine) != nil {
-			return
+// TestDecideSaysWhatIsWrong has what somebody would try who wants more than is
+// theirs; that nothing else is approved is what TestOneChange shows.
+func TestDecideSaysWhatIsWrong(t *testing.T) {
+	for name, test := range map[string]struct {
+		draft  func() *draft
+		change func(*draft)
+		want   string
+	}{
+		"another signer": {first, func(d *draft) { d.spec.SignerName = certificatesv1.KubeAPIServerClientSignerName },
+			`signer "kubernetes.io/kube-apiserver-client" does not sign certificates of kubelets`},
+		"another Machine's token": {first, func(d *draft) { d.spec.Username = "system:bootstrap:zzzzzz" },
+			`requestor "system:bootstrap:zzzzzz" does not speak for Machine a-bcdfg`},
+		"a token of somebody else's making": {first, func(d *draft) { d.spec.Groups = []string{"system:bootstrappers"} },
+			`requestor "system:bootstrap:abcdef" is not in group system:bootstrappers:slipway`},
+		"another node": {renewal, func(d *draft) { d.spec.Username = "system:node:b-bcdfg" },
+			`request by "system:node:b-bcdfg" is not about Machine a-bcdfg`},
+		"a user who calls himself a node": {renewal, func(d *draft) { d.spec.Groups = []string{"system:authenticated"} },
+			`requestor "system:node:a-bcdfg" is not in group system:nodes`},
+		"a serving certificate for a token": {serving, func(d *draft) { d.spec.Username, d.spec.Groups = tokenUser, first().spec.Groups },
+			`requestor "system:bootstrap:abcdef" does not speak for Machine a-bcdfg`},
+		"a client certificate that serves": {first, func(d *draft) { d.spec.Usages = append(d.spec.Usages, certificatesv1.UsageServerAuth) },
+			`usage "server auth" is not for certificates of this signer`},
+		"no usages": {serving, func(d *draft) { d.spec.Usages = nil }, `usage "digital signature" is missing`},
+		"admin": {renewal, func(d *draft) { d.template.Subject.Organization = []string{"system:masters"} },
+			`subject is "CN=system:node:a-bcdfg,O=system:masters"; want CN=system:node:a-bcdfg,O=system:nodes`},
+		"admin beside": {renewal, func(d *draft) { d.template.Subject.Organization = []string{"system:nodes", "system:masters"} },
+			`subject "CN=system:node:a-bcdfg,O=system:nodes+O=system:masters" has 3 attributes; want CN and O`},
+		"a client certificate with a name": {first, func(d *draft) { d.template.DNSNames = []string{"a-bcdfg"} },
+			`extension "2.5.29.17" is not for a client certificate`},
+		"no name": {serving, func(d *draft) { d.template.DNSNames, d.template.IPAddresses = nil, nil },
+			"request has 0 extensions; want one, of alternative names"},
+		"another's name": {serving, func(d *draft) { d.template.DNSNames = append(d.template.DNSNames, "kubernetes") },
+			`name "kubernetes" is not that of Machine a-bcdfg`},
+		"another's address": {serving, func(d *draft) { d.template.IPAddresses = append(d.template.IPAddresses, net.IPv4(10, 200, 0, 10)) },
+			"address 10.200.0.10 is not that of Machine a-bcdfg"},
+		"URI": {serving, func(d *draft) { d.template.URIs = []*url.URL{{Scheme: "spiffe", Host: "x"}} },
+			"alternative names are not DNS names and addresses alone"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := test.draft()
+			test.change(d)
+			if err := approval.Decide(d.signed(t), machine); err == nil || err.Error() != test.want {
+				t.Errorf("got  %v\nwant %s", err, test.want)
+			}
+		})
+	}
+}
+
+func TestDecideWithoutToken(t *testing.T) {
+	tokenless := machine
+	tokenless.TokenID = ""
+	for _, user := range []string{tokenUser, "system:bootstrap:"} {
+		d := first()
+		d.spec.Username = user
+		if err := approval.Decide(d.signed(t), tokenless); err == nil {
+			t.Errorf("%s speaks for a Machine without a token", user)
 		}
-		block, _ := pem.Decode(pemRequest)
-		parsed, err := x509.ParseCertificateRequest(block.Bytes)
-		if err != nil {
-			t.Fatalf("approved what cannot be parsed: %v", err)
-		}
-		for _, name := range parsed.DNSNames {
-			if name != machine.Name {
-				t.Errorf("approved for name %q", name)
+	}
+	if err := approval.Decide(renewal().signed(t), tokenless); err != nil {
+		t.Errorf("renewal: %v", err)
+	}
+}
+
+// TestNobodysRequest: a Machine that is not filled in is nobody's, so nothing is its own.
+func TestNobodysRequest(t *testing.T) {
+	for name, draft := range drafts {
+		d := draft()
+		d.template.Subject.CommonName = "system:node:"
+		d.template.DNSNames, d.template.IPAddresses = nil, nil
+		for _, user := range []string{"system:node:", "system:bootstrap:"} {
+			d.spec.Username = user
+			if err := approval.Decide(d.signed(t), approval.Machine{}); err == nil {
+				t.Errorf("%s by %s is approved for no Machine", name, user)
 			}
 		}
-		for _, ip := range parsed.IPAddresses {
-			if !ip.Equal(machine.IPAddress.AsSlice()) {
-				t.Errorf("approved for address %s", ip)
+	}
+}
+
+func TestMachineName(t *testing.T) {
+	for name, test := range map[string]struct {
+		draft  func() *draft
+		change func(*draft)
+		want   string
+	}{
+		"the node's own name, whatever it asks for": {renewal, func(d *draft) { d.template.Subject.CommonName = "system:node:b" }, "a-bcdfg"},
+		"the name that a token's holder wants":      {first, func(d *draft) { d.template.Subject.CommonName = "system:node:b" }, "b"},
+		"a serving certificate for a token":         {serving, func(d *draft) { d.spec.Username = tokenUser }, "a-bcdfg"},
+		"a token's holder who wants to be a user":   {first, func(d *draft) { d.template.Subject.CommonName = "admin" }, ""},
+		"a user":           {first, func(d *draft) { d.spec.Username = "admin" }, ""},
+		"another signer":   {renewal, func(d *draft) { d.spec.SignerName = certificatesv1.KubeAPIServerClientSignerName }, ""},
+		"no name":          {renewal, func(d *draft) { d.spec.Username = "system:node:" }, ""},
+		"no Machine's":     {renewal, func(d *draft) { d.spec.Username = "system:node:../x" }, ""},
+		"longer than name": {renewal, func(d *draft) { d.spec.Username = "system:node:" + strings.Repeat("x", 254) }, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := test.draft()
+			test.change(d)
+			if got, ok := approval.MachineName(d.signed(t)); got != test.want || ok != (test.want != "") {
+				t.Errorf("got %q, %v, want %q", got, ok, test.want)
 			}
-		}
-		if username != "system:node:"+machine.Name {
-			t.Errorf("approved for user %q", username)
-		}
-	})
+		})
+	}
+	broken := first().signed(t)
+	broken.Request = []byte("x")
+	if got, ok := approval.MachineName(broken); ok {
+		t.Errorf("a broken request is about %q", got)
+	}
 }
