@@ -21,6 +21,7 @@ const (
 	systemNamespace      = "kube-system"
 	rbacGroup            = "rbac.authorization.k8s.io"
 	certificatesGroup    = "certificates.k8s.io"
+	kubeletClientSigner  = "kubernetes.io/kube-apiserver-client-kubelet"
 	kubeletServingSigner = "kubernetes.io/kubelet-serving"
 )
 
@@ -31,8 +32,6 @@ const (
 func RBAC() []runtime.ApplyConfiguration {
 	return []runtime.ApplyConfiguration{
 		bind("slipway:kubelet-bootstrap", "system:node-bootstrapper", group(BootstrapGroup)),
-		bind("slipway:node-autoapprove-bootstrap", "system:certificates.k8s.io:certificatesigningrequests:nodeclient", group(BootstrapGroup)),
-		bind("slipway:node-autoapprove-certificate-rotation", "system:certificates.k8s.io:certificatesigningrequests:selfnodeclient", group(nodesGroup)),
 		bind("slipway:node-proxier", "system:node-proxier", group(nodesGroup)),
 		bind(v1alpha1.GroupClusterAdmins, "cluster-admin", group(v1alpha1.GroupClusterAdmins)),
 		bind("slipway:kubelet-api-admin", "system:kubelet-api-admin", user(kubeletClientUser)),
@@ -46,7 +45,8 @@ func RBAC() []runtime.ApplyConfiguration {
 }
 
 // kvmOperatorClusterRole: look after Nodes, drain them, and approve the
-// serving certificates of kubelets.
+// certificates of kubelets. No binding lets Kubernetes approve them, as
+// kubeadm's do: whoever holds one token could become any node.
 func kvmOperatorClusterRole() *rbacv1ac.ClusterRoleApplyConfiguration {
 	return rbacv1ac.ClusterRole(KVMOperatorUser).WithRules(
 		rule("").WithResources("nodes").WithVerbs("get", "list", "watch", "patch", "delete"),
@@ -54,7 +54,7 @@ func kvmOperatorClusterRole() *rbacv1ac.ClusterRoleApplyConfiguration {
 		rule("").WithResources("pods/eviction").WithVerbs("create"),
 		rule(certificatesGroup).WithResources("certificatesigningrequests").WithVerbs("get", "list", "watch"),
 		rule(certificatesGroup).WithResources("certificatesigningrequests/approval").WithVerbs("update"),
-		rule(certificatesGroup).WithResources("signers").WithResourceNames(kubeletServingSigner).WithVerbs("approve"),
+		rule(certificatesGroup).WithResources("signers").WithResourceNames(kubeletClientSigner, kubeletServingSigner).WithVerbs("approve"),
 	)
 }
 

@@ -273,6 +273,7 @@ func (h *host) wantAccess() {
 		{kvm, authorizationv1.ResourceAttributes{Verb: "create", Resource: "pods", Subresource: "eviction", Namespace: "default"}, true},
 		{kvm, authorizationv1.ResourceAttributes{Verb: "create", Resource: "secrets", Namespace: "kube-system"}, true},
 		{kvm, authorizationv1.ResourceAttributes{Verb: "approve", Group: signing, Resource: "signers", Name: "kubernetes.io/kubelet-serving"}, true},
+		{kvm, authorizationv1.ResourceAttributes{Verb: "approve", Group: signing, Resource: "signers", Name: "kubernetes.io/kube-apiserver-client-kubelet"}, true},
 		{kvm, authorizationv1.ResourceAttributes{Verb: "approve", Group: signing, Resource: "signers", Name: "kubernetes.io/kube-apiserver-client"}, false},
 		{kvm, authorizationv1.ResourceAttributes{Verb: "get", Resource: "secrets", Namespace: "default"}, false},
 		{kvm, authorizationv1.ResourceAttributes{Verb: "create", Resource: "pods", Namespace: "default"}, false},
