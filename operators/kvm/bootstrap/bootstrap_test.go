@@ -3,8 +3,6 @@ package bootstrap_test
 import (
 	"fmt"
 	"net/netip"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -18,6 +16,7 @@ import (
 	"slipway.dev/api/v1alpha1"
 	"slipway.dev/guest/cloudinit"
 	"slipway.dev/guest/contract"
+	"slipway.dev/kit/golden"
 	"slipway.dev/operators/kvm/bootstrap"
 )
 
@@ -56,27 +55,10 @@ func build(t *testing.T, in bootstrap.Input) bootstrap.Data {
 	return data
 }
 
-func golden(t *testing.T, name string, got []byte) {
-	t.Helper()
-	path := filepath.Join("testdata", name)
-	if os.Getenv("UPDATE") != "" {
-		if err := os.WriteFile(path, got, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), string(got)); diff != "" {
-		t.Errorf("%s (-want +got; UPDATE=1 accepts it):\n%s", name, diff)
-	}
-}
-
 func TestBuild(t *testing.T) {
 	data := build(t, input())
-	golden(t, "user-data.yaml", data.UserData)
-	golden(t, "network-config.yaml", data.NetworkData)
+	golden.File(t, "user-data.yaml", string(data.UserData))
+	golden.File(t, "network-config.yaml", string(data.NetworkData))
 }
 
 // guestFiles are the files as the guest's own reader of cloud-init data gets them.

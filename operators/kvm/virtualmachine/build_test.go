@@ -1,17 +1,15 @@
 package virtualmachine_test
 
 import (
-	"os"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"sigs.k8s.io/yaml"
 
 	"slipway.dev/api/v1alpha1"
 	"slipway.dev/guest/contract"
+	"slipway.dev/kit/golden"
 	"slipway.dev/operators/kvm/virtualmachine"
 )
 
@@ -43,23 +41,7 @@ func TestBuild(t *testing.T) {
 		t.Errorf("kernel arguments %q", args)
 	}
 	unstructured.RemoveNestedField(vm.Object, kernelArgs...)
-	got, err := yaml.Marshal(vm.Object)
-	if err != nil {
-		t.Fatal(err)
-	}
-	const golden = "testdata/virtualmachine.yaml"
-	if os.Getenv("UPDATE") != "" {
-		if err := os.WriteFile(golden, got, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(golden)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), string(got)); diff != "" {
-		t.Errorf("VirtualMachine (-want +got; UPDATE=1 accepts it):\n%s", diff)
-	}
+	golden.Objects(t, "virtualmachine", vm.Object)
 }
 
 func TestBuildLeavesTheRequestToKubeVirt(t *testing.T) {
