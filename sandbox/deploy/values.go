@@ -22,7 +22,7 @@ func values(recorded *state.State, tags map[string]string, emulated bool) map[st
 		return base
 	}
 	// A guest that boots must not take the processor from the control plane that it waits for.
-	guest := map[string]any{"nameservers": []string{hub}, "cpuRequest": "20m"}
+	guest := map[string]any{"nameservers": []string{hub}, "cpuRequestPerCore": "10m"}
 	if emulated {
 		guest["kernelArgs"] = contract.EmulationKernelArgs
 	}

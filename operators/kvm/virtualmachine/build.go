@@ -32,9 +32,9 @@ type Input struct {
 	SecretName string
 	// Registry that holds the guest's image.
 	Registry string
-	// CPURequest is what the scheduler sets aside for a guest; zero leaves it
-	// to KubeVirt, which takes a tenth of the cores.
-	CPURequest resource.Quantity
+	// CPURequestPerCore is what the scheduler sets aside for each core of a
+	// guest; zero leaves it to KubeVirt, which takes a tenth of a core.
+	CPURequestPerCore resource.Quantity
 	// KernelArgs follow the guest's own.
 	KernelArgs string
 }
@@ -51,7 +51,7 @@ const (
 // evicted by then, or it is going with its whole cluster.
 const gracePeriodSeconds = 10
 
-// Build gives the VirtualMachine as an object for server-side apply, without
+// Build returns the VirtualMachine as an object for server-side apply, without
 // status and without the zero values that would make us own fields which
 // KubeVirt fills in.
 func Build(in Input) (*unstructured.Unstructured, error) {
@@ -90,15 +90,11 @@ func Build(in Input) (*unstructured.Unstructured, error) {
 
 func domain(in Input) kubevirtv1.DomainSpec {
 	size := in.Machine.Spec.Machine
-	var requests corev1.ResourceList
-	if !in.CPURequest.IsZero() {
-		requests = corev1.ResourceList{corev1.ResourceCPU: in.CPURequest}
-	}
 	// No CPU model: named models are not schedulable under software emulation.
 	return kubevirtv1.DomainSpec{
 		CPU:       &kubevirtv1.CPU{Cores: uint32(size.Cores)},
 		Memory:    &kubevirtv1.Memory{Guest: &size.Memory},
-		Resources: kubevirtv1.ResourceRequirements{Requests: requests},
+		Resources: resources(in),
 		Firmware: &kubevirtv1.Firmware{KernelBoot: &kubevirtv1.KernelBoot{
 			KernelArgs: strings.TrimSpace(contract.KernelArgs + " " + in.KernelArgs),
 			Container: &kubevirtv1.KernelBootContainer{

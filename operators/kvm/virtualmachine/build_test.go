@@ -26,7 +26,7 @@ func input() virtualmachine.Input {
 			},
 		},
 		MACAddress: "02:00:00:c8:00:10", SecretName: "a-bcdfg-bootstrap",
-		Registry: "registry.slipway.internal", CPURequest: resource.MustParse("100m"), KernelArgs: "mitigations=off",
+		Registry: "registry.slipway.internal", CPURequestPerCore: resource.MustParse("100m"), KernelArgs: "mitigations=off",
 	}
 }
 
@@ -42,16 +42,4 @@ func TestBuild(t *testing.T) {
 	}
 	unstructured.RemoveNestedField(vm.Object, kernelArgs...)
 	golden.Objects(t, "virtualmachine", vm.Object)
-}
-
-func TestBuildLeavesTheRequestToKubeVirt(t *testing.T) {
-	in := input()
-	in.CPURequest = resource.Quantity{}
-	vm, err := virtualmachine.Build(in)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if resources, found, err := unstructured.NestedMap(vm.Object, "spec", "template", "spec", "domain", "resources"); found || err != nil {
-		t.Errorf("resources %v, %v", resources, err)
-	}
 }
