@@ -173,8 +173,5 @@ func withoutZeroValues(vm kubevirtv1.VirtualMachine) (*unstructured.Unstructured
 	} {
 		unstructured.RemoveNestedField(object.Object, path...)
 	}
-	if resources, _, _ := unstructured.NestedMap(object.Object, "spec", "template", "spec", "domain", "resources"); len(resources) == 0 {
-		unstructured.RemoveNestedField(object.Object, "spec", "template", "spec", "domain", "resources")
-	}
 	return object, nil
 }

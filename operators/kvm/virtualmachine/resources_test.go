@@ -47,3 +47,21 @@ func TestCPURequestGrowsWithCores(t *testing.T) {
 		})
 	}
 }
+
+// TestStateDiskIsAccountedFor: the scheduler sets the whole disk aside, and a guest may fill it.
+func TestStateDiskIsAccountedFor(t *testing.T) {
+	for disk, want := range map[string]string{
+		"4Gi":        "4356Mi",
+		"10Gi":       "10506Mi",
+		"1Ti":        "1049856Mi",
+		"5000000000": "5273318268",
+	} {
+		in := input()
+		in.Machine.Spec.Machine.Disk = resource.MustParse(disk)
+		for _, list := range []string{"requests", "limits"} {
+			if got := resourceOf(t, in, list, "ephemeral-storage"); got != want {
+				t.Errorf("%s of a disk of %s: %s, want %s", list, disk, got, want)
+			}
+		}
+	}
+}
