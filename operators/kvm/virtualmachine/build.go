@@ -76,6 +76,7 @@ func Build(in Input) (*unstructured.Unstructured, error) {
 					// External: eviction from a management node is reported to us, and the Machine is drained and replaced.
 					EvictionStrategy:              new(kubevirtv1.EvictionStrategyExternal),
 					TerminationGracePeriodSeconds: new(int64(gracePeriodSeconds)),
+					PriorityClassName:             v1alpha1.PriorityClassGuests,
 					TopologySpreadConstraints:     spread(labels),
 					Networks: []kubevirtv1.Network{{Name: fabric, NetworkSource: kubevirtv1.NetworkSource{
 						Multus: &kubevirtv1.MultusNetwork{NetworkName: machine.Namespace + "/" + machine.Spec.NetworkName},
