@@ -54,11 +54,15 @@ const (
 	public  = "0644"
 )
 
-// Build makes the bootstrap data of one machine.
+// Build makes the bootstrap data of one machine. It returns an ErrInvalidSpec
+// when the specification would be read as something else in the guest.
 func Build(in Input) (Data, error) {
-	address, err := netip.ParseAddr(in.Port.IPAddress)
+	if err := validate(in); err != nil {
+		return Data{}, err
+	}
+	address, err := nodeAddress(in)
 	if err != nil {
-		return Data{}, fmt.Errorf("address of NetworkPort: %w", err)
+		return Data{}, err
 	}
 	files := []file{
 		{contract.ClusterCA, public, string(in.ClusterCA)},

@@ -139,6 +139,7 @@ func TestNoPodNetwork(t *testing.T) {
 func TestBadPort(t *testing.T) {
 	for name, change := range map[string]func(*bootstrap.Input){
 		"address": func(in *bootstrap.Input) { in.Port.IPAddress = "" },
+		"zone":    func(in *bootstrap.Input) { in.Port.IPAddress = "fe80::1%x --v=9" },
 		"prefix":  func(in *bootstrap.Input) { in.Port.PrefixLength = 33 },
 	} {
 		in := input()

@@ -52,7 +52,9 @@ func kubeletConfig(in Input) map[string]any {
 	return config
 }
 
-// kubeletEnv holds the flags that KubeletConfiguration has no field for.
+// kubeletEnv holds the flags that KubeletConfiguration has no field for. The
+// line is split at white space and the labels at commas, and neither can be
+// quoted for every reader: validate keeps both out.
 func kubeletEnv(in Input, address netip.Addr) string {
 	labels := map[string]string{v1alpha1.LabelPool: in.Pool}
 	for key, value := range in.Spec.Labels {
