@@ -165,7 +165,7 @@ func TestToken(t *testing.T) {
 		}
 	}
 	if _, err := bootstrap.ReadToken(&corev1.Secret{}); err == nil {
-		t.Error("an empty Secret gives a token")
+		t.Error("read a token from an empty Secret")
 	}
 }
 

@@ -96,7 +96,7 @@ func TokenSecretName(token Token) string {
 
 // Expiration is when a token ends that is valid now, for a machine made at
 // created. It moves in steps of half a lifetime, so that writing it again
-// changes nothing until the next step, which is given as renewal.
+// changes nothing until the next step, which is returned as renewal.
 func Expiration(created, now time.Time) (expiration, renewal time.Time) {
 	const step = tokenLifetime / 2
 	steps := max(0, now.Sub(created)/step)

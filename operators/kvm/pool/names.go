@@ -20,7 +20,7 @@ const (
 	suffixLength   = 5
 )
 
-// Names gives names for count new Machines. They look random and are not: the
+// Names returns names for count new Machines. They look random and are not: the
 // same pool with the same Machines always gets the same names, so that an
 // operator that was killed after a creation, or does not see it yet, tries to
 // create that very Machine again, and the API server refuses.

@@ -13,7 +13,7 @@ type Machine struct {
 	Created  time.Time
 	Ready    bool
 	Deleting bool
-	// Outdated is true of a Machine that another must take the place of: its
+	// Outdated reports whether another Machine must take this one's place: its
 	// template differs, or its management node is being emptied.
 	Outdated bool
 }
@@ -79,7 +79,7 @@ func Make(size int, machines []Machine) Plan {
 	return plan
 }
 
-// Empty is true of a plan that does nothing.
+// Empty reports whether the plan does nothing.
 func (p Plan) Empty() bool {
 	return p.Create == 0 && len(p.Delete) == 0
 }

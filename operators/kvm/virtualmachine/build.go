@@ -67,7 +67,7 @@ func Build(in Input) (*unstructured.Unstructured, error) {
 			OwnerReferences: []metav1.OwnerReference{*metav1.NewControllerRef(machine, v1alpha1.SchemeGroupVersion.WithKind("Machine"))},
 		},
 		Spec: kubevirtv1.VirtualMachineSpec{
-			// Always, not RerunOnFailure: a worker that was powered off from inside shall come back.
+			// Always, not RerunOnFailure: a worker that was powered off from inside comes back.
 			RunStrategy: new(kubevirtv1.RunStrategyAlways),
 			Template: &kubevirtv1.VirtualMachineInstanceTemplateSpec{
 				ObjectMeta: metav1.ObjectMeta{Labels: labels},
