@@ -60,8 +60,8 @@ func bind(flags *flag.FlagSet, options *machine.Options) {
 		}
 		return err
 	})
-	flags.Func("guest-cpu-request", "CPU that the scheduler sets aside for each guest, for example 100m; by default a tenth of its cores", func(s string) (err error) {
-		options.GuestCPURequest, err = resource.ParseQuantity(s)
+	flags.Func("guest-cpu-request-per-core", "CPU that the scheduler sets aside for each core of a guest, for example 100m; by default a tenth of a core", func(s string) (err error) {
+		options.GuestCPURequestPerCore, err = resource.ParseQuantity(s)
 		return err
 	})
 	flags.StringVar(&options.GuestKernelArgs, "guest-kernel-args", "", "further arguments of the guests' kernels")

@@ -97,7 +97,7 @@ func (w *world) startOperator(t *testing.T, config *rest.Config) {
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	options := machine.Options{
-		Registry: "registry.test", GuestCPURequest: resource.MustParse("100m"), DrainTimeout: time.Minute,
+		Registry: "registry.test", GuestCPURequestPerCore: resource.MustParse("100m"), DrainTimeout: time.Minute,
 		JoinTimeout: 10 * time.Minute,
 	}
 	if err := setup(ctx, manager, options, &w.clock); err != nil {

@@ -27,6 +27,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"slipway.dev/api/v1alpha1"
+	"slipway.dev/operators/kvm/bootstrap"
 )
 
 // TestWorker leads one worker after another through life and death.
@@ -67,6 +68,7 @@ func TestWorker(t *testing.T) {
 		}
 	}
 	w.reports(t, machine, v1alpha1.ConditionNodeReady, metav1.ConditionFalse, "NotRegistered")
+	t.Run("client certificate", func(t *testing.T) { w.testClientCertificate(t, machine, string(bootstrapSecret.Data["token-id"])) })
 	t.Run("guest hangs", func(t *testing.T) { w.testGuestHangs(t, machine) })
 	w.registerNode(t, machine, "10.244.3.0/24")
 	w.reports(t, machine, v1alpha1.ConditionReady, metav1.ConditionTrue, "Ready")
@@ -357,6 +359,52 @@ func (w *world) nothingLeft(t *testing.T, machine string) {
 	gone(t, w.management, w.namespace, machine, &v1alpha1.NetworkPort{})
 	gone(t, w.management, w.namespace, machine+"-bootstrap", &corev1.Secret{})
 	gone(t, w.tenant, "", machine, &corev1.Node{})
+}
+
+// testClientCertificate: with its token a guest becomes its own Machine, and no other.
+func (w *world) testClientCertificate(t *testing.T, machine, tokenID string) {
+	impostor := w.requestClientCertificate(t, machine, "abcdef")
+	w.sees(t, "CertificateNotApproved")
+	own := w.requestClientCertificate(t, machine, tokenID)
+	reads(t, w.tenant, "", own, &certificatesv1.CertificateSigningRequest{}, func(csr *certificatesv1.CertificateSigningRequest) error {
+		if len(csr.Status.Conditions) != 1 || csr.Status.Conditions[0].Type != certificatesv1.CertificateApproved {
+			return fmt.Errorf("conditions %v", csr.Status.Conditions)
+		}
+		return nil
+	})
+	left := reads(t, w.tenant, "", impostor, &certificatesv1.CertificateSigningRequest{}, nil)
+	if len(left.Status.Conditions) > 0 {
+		t.Errorf("a certificate with another Machine's token: %v", left.Status.Conditions)
+	}
+}
+
+// requestClientCertificate asks for a client certificate as a guest does that has a bootstrap token.
+func (w *world) requestClientCertificate(t *testing.T, machine, tokenID string) (name string) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, err := x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{
+		Subject: pkix.Name{CommonName: "system:node:" + machine, Organization: []string{"system:nodes"}},
+	}, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	guest := rest.CopyConfig(w.tenantREST)
+	guest.Impersonate = rest.ImpersonationConfig{
+		UserName: "system:bootstrap:" + tokenID, Groups: []string{"system:bootstrappers", bootstrap.Group},
+	}
+	csr := &certificatesv1.CertificateSigningRequest{
+		ObjectMeta: metav1.ObjectMeta{GenerateName: "csr-"},
+		Spec: certificatesv1.CertificateSigningRequestSpec{
+			SignerName: certificatesv1.KubeAPIServerClientKubeletSignerName,
+			Usages:     []certificatesv1.KeyUsage{certificatesv1.UsageDigitalSignature, certificatesv1.UsageClientAuth},
+			Request:    pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: der}),
+		},
+	}
+	w.create(t, newClient(t, guest), csr)
+	return csr.Name
 }
 
 // requestCertificate asks for a serving certificate as the machine's kubelet.

@@ -69,6 +69,9 @@ func (t Token) GoString() string { return t.String() }
 
 var tokenPattern = regexp.MustCompile(bootstrapapi.BootstrapTokenPattern)
 
+// SecretName is the name of a machine's Secret in the hosted namespace.
+func SecretName(machine string) string { return machine + "-bootstrap" }
+
 // ReadToken takes the token from the machine's Secret in the hosted namespace.
 func ReadToken(secret *corev1.Secret) (Token, error) {
 	token := Token{ID: string(secret.Data[TokenIDKey]), Secret: string(secret.Data[TokenSecretKey])}

@@ -10,6 +10,7 @@ import (
 
 	certificatesv1 "k8s.io/api/certificates/v1"
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -22,6 +23,7 @@ import (
 	"slipway.dev/api/v1alpha1"
 	"slipway.dev/kit/tenantapi"
 	"slipway.dev/operators/kvm/approval"
+	"slipway.dev/operators/kvm/bootstrap"
 	"slipway.dev/operators/kvm/tenant"
 )
 
@@ -125,20 +127,30 @@ func (r *Reconciler) decide(ctx context.Context, c *tenantapi.Tenant, namespace,
 	return c.Do(ctx, func(ctx context.Context, live client.Client) error { return approve(ctx, live, request, machineName) })
 }
 
-// known is what the Machine's kubelet may claim about itself.
-func (r *Reconciler) known(_ context.Context, machine *v1alpha1.Machine) (approval.Machine, error) {
+// known is what the Machine's kubelet may claim about itself, and which token
+// was made for it.
+func (r *Reconciler) known(ctx context.Context, machine *v1alpha1.Machine) (approval.Machine, error) {
 	address, err := netip.ParseAddr(machine.Status.IPAddress)
 	if err != nil {
 		return approval.Machine{}, fmt.Errorf("address of Machine %s: %w", machine.Name, err)
 	}
-	return approval.Machine{Name: machine.Name, IPAddress: address}, nil
+	known := approval.Machine{Name: machine.Name, IPAddress: address}
+	secret := &corev1.Secret{}
+	key := types.NamespacedName{Namespace: machine.Namespace, Name: bootstrap.SecretName(machine.Name)}
+	if err := r.Client.Get(ctx, key, secret); client.IgnoreNotFound(err) != nil {
+		return approval.Machine{}, fmt.Errorf("get Secret %s: %w", key.Name, err)
+	}
+	if token, err := bootstrap.ReadToken(secret); err == nil && metav1.IsControlledBy(secret, machine) {
+		known.TokenID = token.ID
+	}
+	return known, nil
 }
 
 func approve(ctx context.Context, c client.Client, request *certificatesv1.CertificateSigningRequest, machine string) error {
 	approved := request.DeepCopy()
 	approved.Status.Conditions = append(approved.Status.Conditions, certificatesv1.CertificateSigningRequestCondition{
 		Type: certificatesv1.CertificateApproved, Status: corev1.ConditionTrue,
-		Reason: "SlipwayMachine", Message: "name and addresses are those of Machine " + machine,
+		Reason: "SlipwayMachine", Message: "it is for Machine " + machine + " alone",
 	})
 	if err := c.SubResource("approval").Update(ctx, approved); err != nil {
 		return fmt.Errorf("approve: %w", err)

@@ -2,6 +2,7 @@ package machine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
@@ -17,8 +18,6 @@ import (
 )
 
 var machineKind = v1alpha1.SchemeGroupVersion.WithKind("Machine")
-
-func bootstrapSecretName(machine string) string { return machine + "-bootstrap" }
 
 // routes are the ranges behind the Machine's NIC. A tenant that brings its own
 // pod network does without them.
@@ -61,12 +60,16 @@ func (r *Reconciler) createBootstrapSecret(ctx context.Context, o *observation) 
 		Spec: machine.Spec, Port: o.port.Status, ClusterCA: o.clusterCA, Token: token,
 		Registries: o.registries, Nameservers: r.Options.Nameservers,
 	})
+	if errors.Is(err, bootstrap.ErrInvalidSpec) {
+		o.invalid = err.Error()
+		return nil // only another specification, of another Machine, helps
+	}
 	if err != nil {
 		return fmt.Errorf("make bootstrap data: %w", err)
 	}
 	secret := &corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{
-			Name: bootstrapSecretName(machine.Name), Namespace: machine.Namespace,
+			Name: bootstrap.SecretName(machine.Name), Namespace: machine.Namespace,
 			Labels:          map[string]string{v1alpha1.LabelTenant: machine.Namespace},
 			OwnerReferences: []metav1.OwnerReference{*metav1.NewControllerRef(machine, machineKind)},
 		},
@@ -89,7 +92,7 @@ func (r *Reconciler) applyVirtualMachine(ctx context.Context, o *observation) er
 	}
 	desired, err := virtualmachine.Build(virtualmachine.Input{
 		Machine: o.machine, MACAddress: o.port.Status.MACAddress, SecretName: o.bootstrap.Name,
-		Registry: r.Options.Registry, CPURequest: r.Options.GuestCPURequest, KernelArgs: r.Options.GuestKernelArgs,
+		Registry: r.Options.Registry, CPURequestPerCore: r.Options.GuestCPURequestPerCore, KernelArgs: r.Options.GuestKernelArgs,
 	})
 	if err != nil {
 		return err

@@ -38,6 +38,8 @@ type observation struct {
 	registries []bootstrap.Registry
 	// missing names the inputs that the bootstrap data waits for, sorted.
 	missing []string
+	// invalid says why no bootstrap data can be made of the Machine's specification.
+	invalid string
 	// kubeconfig is the Secret with which the tenant is reached.
 	kubeconfig *corev1.Secret
 	// tenant is nil while the tenant's API does not answer, and down says why.
@@ -66,7 +68,7 @@ func (r *Reconciler) observe(ctx context.Context, key types.NamespacedName) (*ob
 	if o.vmi, err = get(ctx, r.Client, key, &kubevirtv1.VirtualMachineInstance{}); err != nil {
 		return nil, err
 	}
-	if o.bootstrap, err = r.secret(ctx, key.Namespace, bootstrapSecretName(key.Name)); err != nil {
+	if o.bootstrap, err = r.secret(ctx, key.Namespace, bootstrap.SecretName(key.Name)); err != nil {
 		return nil, err
 	}
 	if err := r.observeInputs(ctx, o); err != nil {

@@ -31,8 +31,9 @@ const Finalizer = "slipway.dev/machine"
 type Options struct {
 	// Registry holds the guests' images.
 	Registry string
-	// GuestCPURequest is what the scheduler sets aside for one guest; zero leaves it to KubeVirt.
-	GuestCPURequest resource.Quantity
+	// GuestCPURequestPerCore is what the scheduler sets aside for each core of a
+	// guest; zero leaves it to KubeVirt.
+	GuestCPURequestPerCore resource.Quantity
 	// GuestKernelArgs follow those that every guest has.
 	GuestKernelArgs string
 	// Nameservers of the guests.

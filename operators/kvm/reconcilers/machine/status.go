@@ -60,6 +60,8 @@ func bootstrapReady(o *observation, tokenErr error) metav1.Condition {
 	const conditionType = v1alpha1.ConditionBootstrapReady
 	known := bootstrapCondition(o.machine)
 	switch {
+	case o.invalid != "":
+		return conditions.False(conditionType, "InvalidSpec", conditions.FirstLine(o.invalid))
 	case o.bootstrap == nil && len(o.missing) > 0:
 		return conditions.False(conditionType, "WaitingForSecret", strings.Join(o.missing, ", ")+" missing")
 	case o.bootstrap == nil:
