@@ -159,109 +159,116 @@ func (c *connections) awaitReason(t *testing.T, secret *corev1.Secret, reason st
 func TestHostileClusters(t *testing.T) {
 	ctrl.SetLogger(logr.Discard())
 	config := testenv.Start(t)
-
-	t.Run("a dead API is noticed within 15 seconds, and its return", func(t *testing.T) {
-		t.Parallel()
-		server, err := url.Parse(config.Host)
-		if err != nil {
-			t.Fatal(err)
-		}
-		wire := newLine(t, server.Host)
-		through := rest.CopyConfig(config)
-		through.Host = "https://" + wire.address
-		c := newConnections(t)
-		c.start(t)
-		wanted := secret(t, through, "cut", "admin")
-		c.awaitReason(t, wanted, "")
-		began := time.Now()
-		wire.cut()
-		message := c.awaitReason(t, wanted, tenantapi.ReasonUnreachable)
-		if took := time.Since(began); took > 15*time.Second {
-			t.Errorf("noticed after %s", took)
-		}
-		if want := "the tenant's API server does not answer: no answer in time"; message != want {
-			t.Errorf("message %q, want %q", message, want)
-		}
-		wire.mend()
-		c.awaitReason(t, wanted, "")
-	})
-
-	t.Run("too many objects are that tenant's problem", func(t *testing.T) {
-		t.Parallel()
-		target, err := client.New(config, client.Options{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "many"}}
-		if err := target.Create(t.Context(), namespace); err != nil {
-			t.Fatal(err)
-		}
-		const limit = 40 // some are Kubernetes' own
-		for n := range limit {
-			object := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "many", Name: fmt.Sprintf("c%d", n)}}
-			if err := target.Create(t.Context(), object); err != nil {
-				t.Fatal(err)
-			}
-		}
-		other := newConnections(t)
-		other.MaxObjects = 10 * limit
-		other.start(t)
-		c := newConnections(t)
-		c.MaxObjects = limit - 10
-		c.start(t)
-		wanted := secret(t, config, "many", "admin")
-		message := c.awaitReason(t, wanted, tenantapi.ReasonTooManyObjects)
-		if want := "the tenant has more than 30 objects of kind ConfigMap, which is as many as are read; delete some"; message != want {
-			t.Errorf("message %q, want %q", message, want)
-		}
-		other.awaitReason(t, wanted, "")
-		if err := target.DeleteAllOf(t.Context(), &corev1.ConfigMap{}, client.InNamespace("many")); err != nil {
-			t.Fatal(err)
-		}
-		c.awaitReason(t, wanted, "")
-		for n := range limit {
-			object := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "many", Name: fmt.Sprintf("d%d", n)}}
-			if err := target.Create(t.Context(), object); err != nil {
-				t.Fatal(err)
-			}
-		}
-		c.awaitReason(t, wanted, tenantapi.ReasonTooManyObjects)
-	})
-
-	t.Run("a kind that is served by somebody else is noticed", func(t *testing.T) {
-		t.Parallel()
-		var diverted atomic.Bool
-		front := frontOf(t, config, func(r *http.Request) bool {
-			return diverted.Load() && strings.HasSuffix(r.URL.Path, "/configmaps")
+	for name, test := range map[string]func(*testing.T, *rest.Config){
+		"a dead API is noticed within 15 seconds, and its return": testDeadAPI,
+		"too many objects are that tenant's problem":              testTooManyObjects,
+		"a kind that is served by somebody else is noticed":       testDivertedKind,
+		"what is not cached is not read through the cache":        testOnlyWhatIsCached,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(t, config)
 		})
-		c := newConnections(t)
-		c.start(t)
-		wanted := secret(t, config, "diverted", "admin")
-		wanted.Data[dataKey] = front.kubeconfig(t)
-		c.awaitReason(t, wanted, "")
-		diverted.Store(true)
-		front.CloseClientConnections()
-		message := c.awaitReason(t, wanted, tenantapi.ReasonNotServed)
-		if !strings.Contains(message, "does not serve objects of kind ConfigMap") {
-			t.Errorf("message %q", message)
-		}
-		diverted.Store(false)
-		c.awaitReason(t, wanted, "")
-	})
+	}
+}
 
-	t.Run("what is not cached is not read through the cache", func(t *testing.T) {
-		t.Parallel()
-		c := newConnections(t)
-		c.start(t)
-		tenant := c.get(t, secret(t, config, "admin", "admin"))
-		if err := tenant.List(t.Context(), &corev1.SecretList{}); err == nil {
-			t.Error("reading Secrets has made an informer for them")
+func testDeadAPI(t *testing.T, config *rest.Config) {
+	server, err := url.Parse(config.Host)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wire := newLine(t, server.Host)
+	through := rest.CopyConfig(config)
+	through.Host = "https://" + wire.address
+	c := newConnections(t)
+	c.start(t)
+	wanted := secret(t, through, "cut", "admin")
+	c.awaitReason(t, wanted, "")
+	began := time.Now()
+	wire.cut()
+	message := c.awaitReason(t, wanted, tenantapi.ReasonUnreachable)
+	if took := time.Since(began); took > 15*time.Second {
+		t.Errorf("noticed after %s", took)
+	}
+	if want := "the tenant's API server does not answer: no answer in time"; message != want {
+		t.Errorf("message %q, want %q", message, want)
+	}
+	wire.mend()
+	c.awaitReason(t, wanted, "")
+}
+
+func testTooManyObjects(t *testing.T, config *rest.Config) {
+	target, err := client.New(config, client.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "many"}}
+	if err := target.Create(t.Context(), namespace); err != nil {
+		t.Fatal(err)
+	}
+	const limit = 40 // some are Kubernetes' own
+	for n := range limit {
+		object := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "many", Name: fmt.Sprintf("c%d", n)}}
+		if err := target.Create(t.Context(), object); err != nil {
+			t.Fatal(err)
 		}
-		err := tenant.Do(t.Context(), func(ctx context.Context, live client.Client) error {
-			return live.Create(ctx, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "made"}})
-		})
-		if err != nil {
-			t.Error(err)
+	}
+	other := newConnections(t)
+	other.MaxObjects = 10 * limit
+	other.start(t)
+	c := newConnections(t)
+	c.MaxObjects = limit - 10
+	c.start(t)
+	wanted := secret(t, config, "many", "admin")
+	message := c.awaitReason(t, wanted, tenantapi.ReasonTooManyObjects)
+	if want := "the tenant has more than 30 objects of kind ConfigMap, which is as many as are read; delete some"; message != want {
+		t.Errorf("message %q, want %q", message, want)
+	}
+	other.awaitReason(t, wanted, "")
+	if err := target.DeleteAllOf(t.Context(), &corev1.ConfigMap{}, client.InNamespace("many")); err != nil {
+		t.Fatal(err)
+	}
+	c.awaitReason(t, wanted, "")
+	for n := range limit {
+		object := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "many", Name: fmt.Sprintf("d%d", n)}}
+		if err := target.Create(t.Context(), object); err != nil {
+			t.Fatal(err)
 		}
+	}
+	c.awaitReason(t, wanted, tenantapi.ReasonTooManyObjects)
+}
+
+func testDivertedKind(t *testing.T, config *rest.Config) {
+	var diverted atomic.Bool
+	front := frontOf(t, config, func(r *http.Request) bool {
+		return diverted.Load() && strings.HasSuffix(r.URL.Path, "/configmaps")
 	})
+	c := newConnections(t)
+	c.start(t)
+	wanted := secret(t, config, "diverted", "admin")
+	wanted.Data[dataKey] = front.kubeconfig(t)
+	c.awaitReason(t, wanted, "")
+	diverted.Store(true)
+	front.CloseClientConnections()
+	message := c.awaitReason(t, wanted, tenantapi.ReasonNotServed)
+	if !strings.Contains(message, "does not serve objects of kind ConfigMap") {
+		t.Errorf("message %q", message)
+	}
+	diverted.Store(false)
+	c.awaitReason(t, wanted, "")
+}
+
+func testOnlyWhatIsCached(t *testing.T, config *rest.Config) {
+	c := newConnections(t)
+	c.start(t)
+	tenant := c.get(t, secret(t, config, "admin", "admin"))
+	if err := tenant.List(t.Context(), &corev1.SecretList{}); err == nil {
+		t.Error("reading Secrets has made an informer for them")
+	}
+	err := tenant.Do(t.Context(), func(ctx context.Context, live client.Client) error {
+		return live.Create(ctx, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "made"}})
+	})
+	if err != nil {
+		t.Error(err)
+	}
 }
