@@ -66,7 +66,8 @@ unit: ## pure code, reconcilers against a real API server, networking in namespa
 	cd sandbox/components/local-storage && GOWORK=off go test ./...
 
 .PHONY: lint
-lint: build/tools/golangci-lint ## the linters, with the layer rules
+lint: build/tools/golangci-lint $(SANDBOX) ## the linters, with the layer rules
+	$(SANDBOX) build --images=false helm
 	build/tools/golangci-lint run $(MODULES:%=./%/...)
 	$(CACHE)/bin/helm dependency build charts/slipway
 	for chart in $(CHARTS) charts/slipway; do $(CACHE)/bin/helm lint --quiet $$chart; done
