@@ -18,7 +18,7 @@ func hosted(mutate ...func(labels map[string]string)) metav1.Object {
 	for _, m := range mutate {
 		m(labels)
 	}
-	return &metav1.ObjectMeta{Name: name, Labels: labels}
+	return &metav1.ObjectMeta{Name: name, Labels: labels, Annotations: map[string]string{v1alpha1.AnnotationTenantUID: "uid"}}
 }
 
 func TestPlanOf(t *testing.T) {

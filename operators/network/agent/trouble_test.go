@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/util/retry"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"slipway.dev/api/v1alpha1"
@@ -84,8 +85,14 @@ func (e *environment) loseKnowledge(network *v1alpha1.TenantNetwork) {
 			equality.Semantic.DeepEqual(h.Status.Networks, host.Status.Networks)
 	})
 	before := network.Status
-	network.Status = v1alpha1.TenantNetworkStatus{}
-	must(t, e.client.Status().Update(t.Context(), network))
+	// The operator may write at the same moment, about the HostNetwork.
+	must(t, retry.RetryOnConflict(retry.DefaultRetry, func() error {
+		if err := e.client.Get(t.Context(), client.ObjectKeyFromObject(network), network); err != nil {
+			return err
+		}
+		network.Status = v1alpha1.TenantNetworkStatus{}
+		return e.client.Status().Update(t.Context(), network)
+	}))
 	await(e, network, ready)
 	if network.Status.MTU != before.MTU || *network.Status.VNI != *before.VNI || *network.Status.Gateway != *before.Gateway {
 		t.Errorf("status %+v, before %+v", network.Status, before)

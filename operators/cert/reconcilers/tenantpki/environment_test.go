@@ -127,7 +127,9 @@ func (e *environment) createTenant(t *testing.T, name string) *v1alpha1.TenantPK
 
 func (e *environment) createTenantIn(t *testing.T, namespace string, labels map[string]string) *v1alpha1.TenantPKI {
 	t.Helper()
-	if err := e.client.Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace, Labels: labels}}); err != nil {
+	if err := e.client.Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{
+		Name: namespace, Labels: labels, Annotations: map[string]string{v1alpha1.AnnotationTenantUID: "uid"},
+	}}); err != nil {
 		t.Fatal(err)
 	}
 	tenant := &v1alpha1.TenantPKI{

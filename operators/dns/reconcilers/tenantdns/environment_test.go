@@ -120,7 +120,9 @@ func (e *environment) createTenant(t *testing.T, name string, spec v1alpha1.Tena
 
 func (e *environment) createNamespace(t *testing.T, name string, labels map[string]string) {
 	t.Helper()
-	if err := e.client.Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: labels}}); err != nil {
+	if err := e.client.Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{
+		Name: name, Labels: labels, Annotations: map[string]string{v1alpha1.AnnotationTenantUID: "uid"},
+	}}); err != nil {
 		t.Fatal(err)
 	}
 }
