@@ -68,6 +68,8 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &apiv1alpha1.NodePoolStatusApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("NodeTaint"):
 		return &apiv1alpha1.NodeTaintApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("Operation"):
+		return &apiv1alpha1.OperationApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("PortAttachment"):
 		return &apiv1alpha1.PortAttachmentApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("ProgrammedNetwork"):

@@ -487,6 +487,23 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: value
       type:
         namedType: dev.slipway.api.v1alpha1.NodeLabelValue
+- name: dev.slipway.api.v1alpha1.Operation
+  map:
+    fields:
+    - name: blockedBy
+      type:
+        scalar: string
+    - name: message
+      type:
+        scalar: string
+    - name: startTime
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
+    - name: type
+      type:
+        namedType: dev.slipway.api.v1alpha1.OperationType
+- name: dev.slipway.api.v1alpha1.OperationType
+  scalar: string
 - name: dev.slipway.api.v1alpha1.PortAttachment
   map:
     fields:
@@ -627,6 +644,9 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: observedGeneration
       type:
         scalar: numeric
+    - name: operation
+      type:
+        namedType: dev.slipway.api.v1alpha1.Operation
     - name: residue
       type:
         list:

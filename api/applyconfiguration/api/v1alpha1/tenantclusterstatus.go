@@ -23,7 +23,9 @@ type TenantClusterStatusApplyConfiguration struct {
 	Version *string `json:"version,omitempty"`
 	// workers counts the workers of all pools.
 	Workers *WorkerCountApplyConfiguration `json:"workers,omitempty"`
-	// timeline says how long each step took.
+	// operation is what goes on now; absent when nothing does.
+	Operation *OperationApplyConfiguration `json:"operation,omitempty"`
+	// timeline says how long each step took of the operation that goes on or, when none does, of the last one.
 	Timeline []TimelineStepApplyConfiguration `json:"timeline,omitempty"`
 	// residue names objects that a deletion could not remove.
 	Residue []string `json:"residue,omitempty"`
@@ -82,6 +84,14 @@ func (b *TenantClusterStatusApplyConfiguration) WithVersion(value string) *Tenan
 // If called multiple times, the Workers field is set to the value of the last call.
 func (b *TenantClusterStatusApplyConfiguration) WithWorkers(value *WorkerCountApplyConfiguration) *TenantClusterStatusApplyConfiguration {
 	b.Workers = value
+	return b
+}
+
+// WithOperation sets the Operation field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Operation field is set to the value of the last call.
+func (b *TenantClusterStatusApplyConfiguration) WithOperation(value *OperationApplyConfiguration) *TenantClusterStatusApplyConfiguration {
+	b.Operation = value
 	return b
 }
 

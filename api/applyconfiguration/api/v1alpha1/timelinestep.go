@@ -9,13 +9,13 @@ import (
 // TimelineStepApplyConfiguration represents a declarative configuration of the TimelineStep type for use
 // with apply.
 //
-// TimelineStep is one step of bringing a tenant up.
+// TimelineStep is one step of an operation.
 type TimelineStepApplyConfiguration struct {
-	// step is the condition that the step makes true.
+	// step is the condition that the step made true, or the stage of a deletion.
 	Step *string `json:"step,omitempty"`
 	// completedAt is when the step was first complete.
 	CompletedAt *v1.Time `json:"completedAt,omitempty"`
-	// seconds from the creation of the TenantCluster until then.
+	// seconds from the beginning of the operation until then.
 	Seconds *int64 `json:"seconds,omitempty"`
 }
 
