@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"time"
 
 	"golang.org/x/time/rate"
 	"k8s.io/client-go/rest"
@@ -20,6 +21,8 @@ const (
 	// cluster, too little to keep the operator busy with one tenant.
 	watchRate  = 1 << 20
 	watchBurst = 16 << 20
+	// answerTime is what an API server has to answer after it has given up.
+	answerTime = time.Second
 )
 
 // ErrAnswerTooLong is the end of an answer that was cut off.
@@ -52,7 +55,7 @@ func (t *boundedTransport) RoundTrip(request *http.Request) (*http.Response, err
 		return response, err
 	}
 	ctx, cancel := context.WithTimeout(request.Context(), callTimeout)
-	response, err := t.next.RoundTrip(request.WithContext(ctx))
+	response, err := t.next.RoundTrip(withServerTimeout(request.Clone(ctx)))
 	if err != nil {
 		cancel()
 		return nil, err
@@ -61,6 +64,20 @@ func (t *boundedTransport) RoundTrip(request *http.Request) (*http.Response, err
 	response.Header.Del("Retry-After")
 	response.Body = &shortBody{body: response.Body, cancel: cancel, left: maxAnswer}
 	return response, nil
+}
+
+// withServerTimeout lets the API server give up a write before its caller does:
+// it then says which webhook it has waited for.
+func withServerTimeout(request *http.Request) *http.Request {
+	deadline, bounded := request.Context().Deadline()
+	query := request.URL.Query()
+	if !bounded || request.Method == http.MethodGet || query.Has("timeout") {
+		return request
+	}
+	left := max(time.Until(deadline)-answerTime, answerTime)
+	query.Set("timeout", left.Round(time.Millisecond).String())
+	request.URL.RawQuery = query.Encode()
+	return request
 }
 
 // WrappedRoundTripper lets client-go find the transport within.

@@ -1,6 +1,7 @@
 package tenantapi
 
 import (
+	"context"
 	"errors"
 	"io"
 	"net/http"
@@ -76,5 +77,45 @@ func TestWatchesAreReadSlowly(t *testing.T) {
 	// What goes beyond the burst takes half a second at this rate.
 	if took := time.Since(began); took < 400*time.Millisecond {
 		t.Errorf("%d bytes were read in %s", read, took)
+	}
+}
+
+// The server is told to give up first, so that it can say what it waited for.
+func TestWritesEndAtTheServerFirst(t *testing.T) {
+	asked := make(chan string, 1)
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		asked <- r.URL.Query().Get("timeout")
+	}))
+	t.Cleanup(server.Close)
+	c := &http.Client{Transport: &boundedTransport{next: http.DefaultTransport, watched: rate.NewLimiter(rate.Inf, 0)}}
+	for _, test := range []struct {
+		method, query  string
+		within, atMost time.Duration
+	}{
+		{http.MethodPatch, "", time.Minute, callTimeout - answerTime},
+		{http.MethodPost, "?x=y", 3 * time.Second, 2 * time.Second},
+		{http.MethodDelete, "?timeout=10s", time.Minute, 10 * time.Second},
+		{http.MethodGet, "", time.Minute, 0},
+	} {
+		ctx, cancel := context.WithTimeout(t.Context(), test.within)
+		request, err := http.NewRequestWithContext(ctx, test.method, server.URL+test.query, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		response, err := c.Do(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		response.Body.Close()
+		cancel()
+		var got time.Duration
+		if text := <-asked; text != "" {
+			if got, err = time.ParseDuration(text); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got > test.atMost || got < test.atMost-time.Second {
+			t.Errorf("%s%s within %s: timeout %s, want %s", test.method, test.query, test.within, got, test.atMost)
+		}
 	}
 }
