@@ -3,26 +3,32 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
 	"strings"
-	"time"
 
+	admissionv1 "k8s.io/api/admissionregistration/v1"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 
 	"slipway.dev/api/v1alpha1"
 	"slipway.dev/kit/operator"
+	"slipway.dev/operators/cluster/desired"
+	"slipway.dev/operators/cluster/hosted"
+	"slipway.dev/operators/cluster/reconcilers/tenantaddons"
 	"slipway.dev/operators/cluster/reconcilers/tenantcluster"
 )
 
 func main() {
 	var options operator.Options
-	var config tenantcluster.Config
+	var config desired.Config
 	options.Bind(flag.CommandLine)
 	flag.StringVar(&config.Images.Registry, "image-registry", "registry.slipway.internal", "prefix of every container image")
 	flag.StringVar(&config.Images.EtcdTag, "etcd-image-tag", "v3.7.3", "tag of the image etcd")
@@ -38,9 +44,9 @@ func main() {
 	}
 }
 
-func run(options operator.Options, config tenantcluster.Config) error {
+func run(options operator.Options, config desired.Config) error {
 	scheme := runtime.NewScheme()
-	for _, add := range []func(*runtime.Scheme) error{corev1.AddToScheme, appsv1.AddToScheme, rbacv1.AddToScheme, v1alpha1.AddToScheme} {
+	for _, add := range []func(*runtime.Scheme) error{corev1.AddToScheme, appsv1.AddToScheme, rbacv1.AddToScheme, admissionv1.AddToScheme, v1alpha1.AddToScheme} {
 		if err := add(scheme); err != nil {
 			return fmt.Errorf("register types: %w", err)
 		}
@@ -49,7 +55,7 @@ func run(options operator.Options, config tenantcluster.Config) error {
 	if err != nil {
 		return fmt.Errorf("find management cluster: %w", err)
 	}
-	cacheOptions, err := tenantcluster.CacheOptions()
+	cacheOptions, err := hosted.CacheOptions()
 	if err != nil {
 		return err
 	}
@@ -57,15 +63,26 @@ func run(options operator.Options, config tenantcluster.Config) error {
 	if err != nil {
 		return err
 	}
-	reconciler := &tenantcluster.Reconciler{
-		Client: manager.GetClient(), Live: manager.GetAPIReader(), Config: config, Now: time.Now,
-	}
 	ctx := ctrl.SetupSignalHandler()
-	if err := reconciler.SetupWithManager(ctx, manager); err != nil {
+	if err := setUp(ctx, manager, config); err != nil {
 		return err
 	}
 	if err := manager.Start(ctx); err != nil {
 		return fmt.Errorf("run manager: %w", err)
 	}
 	return nil
+}
+
+func setUp(ctx context.Context, manager ctrl.Manager, config desired.Config) error {
+	if err := hosted.Index(ctx, manager); err != nil {
+		return err
+	}
+	c := manager.GetClient()
+	reader := hosted.Reader{Cache: c, Live: manager.GetAPIReader()}
+	recorder := manager.GetEventRecorder("cluster-operator")
+	now := clock.RealClock{}
+	return errors.Join(
+		tenantcluster.New(c, reader, config, now, recorder).SetupWithManager(manager),
+		tenantaddons.New(c, reader.Live, config.Images, now).SetupWithManager(ctx, manager),
+	)
 }

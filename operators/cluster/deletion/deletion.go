@@ -1,5 +1,5 @@
 // Package deletion decides what to delete next when a TenantCluster goes. It
-// looks only at what is there: never at desired state, nor at the tenant's API.
+// looks only at what there is: never at desired state, nor at the tenant's API.
 package deletion
 
 import (
@@ -31,8 +31,8 @@ func (o Object) String() string {
 // stages before it.
 type Stage struct {
 	Name string
-	// Bound is how long an object may take from its deletion on before the next
-	// stage begins without it.
+	// Bound is how long an object may take, from the beginning of the stage or its
+	// own later deletion on, before the next stage begins without it.
 	Bound   time.Duration
 	Objects []Object
 }
@@ -43,6 +43,8 @@ type Decision struct {
 	Done bool
 	// Stage that the deletion is in.
 	Stage string
+	// Complete are the stages before it of which nothing is left.
+	Complete []string
 	// Delete these.
 	Delete []Object
 	// Waiting for these to go.
@@ -68,42 +70,88 @@ func (d Decision) Message() string {
 	return fmt.Sprintf("waiting for %s and %d more", blocking[0], len(blocking)-1)
 }
 
+// History is what happened before.
+type History struct {
+	// Begun is when the deletion began.
+	Begun time.Time
+	// Complete is when nothing was left of a stage, by its name.
+	Complete map[string]time.Time
+}
+
 // Plan walks through the stages in order and stops at the first that has
-// objects within their bounds. since is the time from which an object that
-// carries no deletion time of its own is counted.
-func Plan(stages []Stage, since, now time.Time) Decision {
+// objects within their bounds.
+func Plan(stages []Stage, history History, now time.Time) Decision {
 	decision := Decision{Done: true}
+	begun := history.Begun
 	for _, stage := range stages {
-		blocked := false
-		for _, object := range stage.Objects {
-			decision.Done = false
-			start := since
-			switch deleted := object.GetDeletionTimestamp(); {
-			case deleted != nil:
-				start = deleted.Time
-			case !object.Observed:
-				decision.Delete = append(decision.Delete, object)
-				start = now
-			}
-			// A deletion time can lie ahead: by the grace period of a pod, or the API server's clock.
-			left := stage.Bound - max(0, now.Sub(start))
-			if left <= 0 {
-				decision.Residue = append(decision.Residue, object)
-				continue
-			}
-			blocked = true
-			decision.Waiting = append(decision.Waiting, object)
-			if decision.Wait == 0 || left < decision.Wait {
-				decision.Wait = left
-			}
+		if len(stage.Objects) == 0 {
+			begun = history.end(stage, begun, now)
+			decision.Complete = append(decision.Complete, stage.Name)
+			continue
 		}
-		if decision.Stage == "" && len(stage.Objects) > 0 {
+		decision.Done = false
+		if decision.Stage == "" {
 			decision.Stage = stage.Name
 		}
+		end, blocked := decision.add(stage, begun, now)
 		if blocked {
 			decision.Stage = stage.Name
 			return decision
 		}
+		begun = end
 	}
 	return decision
+}
+
+// end of a stage of which nothing is left: the next has begun no later than its
+// bound allowed, even if it was complete only afterwards.
+func (h History) end(stage Stage, begun, now time.Time) time.Time {
+	complete, known := h.Complete[stage.Name]
+	if !known {
+		return now
+	}
+	return earlier(complete, begun.Add(stage.Bound))
+}
+
+// add sorts the objects of a stage into the decision. end is when the next stage
+// may begin, if none of them blocks it.
+func (d *Decision) add(stage Stage, begun, now time.Time) (end time.Time, blocked bool) {
+	end = begun
+	for _, object := range stage.Objects {
+		since := begun
+		switch deleted := object.GetDeletionTimestamp(); {
+		case deleted != nil:
+			since = later(begun, deleted.Time)
+		case !object.Observed:
+			d.Delete = append(d.Delete, object)
+			since = now
+		}
+		// A deletion time can lie ahead: by the grace period of a pod, or the API server's clock.
+		left := stage.Bound - max(0, now.Sub(since))
+		if left <= 0 {
+			d.Residue = append(d.Residue, object)
+			end = later(end, since.Add(stage.Bound))
+			continue
+		}
+		blocked = true
+		d.Waiting = append(d.Waiting, object)
+		if d.Wait == 0 || left < d.Wait {
+			d.Wait = left
+		}
+	}
+	return end, blocked
+}
+
+func earlier(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }

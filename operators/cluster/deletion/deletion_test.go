@@ -32,6 +32,7 @@ func TestPlan(t *testing.T) {
 		Done                     bool
 		Stage                    string
 		Delete, Waiting, Residue []string
+		Complete                 []string
 		Wait                     time.Duration
 		Message                  string
 	}
@@ -42,13 +43,14 @@ func TestPlan(t *testing.T) {
 		}
 	}
 	for name, test := range map[string]struct {
-		stages []deletion.Stage
-		after  time.Duration
-		want   result
+		stages   []deletion.Stage
+		complete map[string]time.Duration
+		after    time.Duration
+		want     result
 	}{
 		"nothing is left": {
 			stages: stages(nil, nil),
-			want:   result{Done: true},
+			want:   result{Done: true, Complete: []string{"first", "second"}},
 		},
 		"the first stage is deleted, the second waits": {
 			stages: stages([]deletion.Object{object("a", -1), object("b", -1)}, []deletion.Object{object("c", -1)}),
@@ -69,7 +71,10 @@ func TestPlan(t *testing.T) {
 		},
 		"an empty stage is passed": {
 			stages: stages(nil, []deletion.Object{object("c", -1)}),
-			want:   result{Stage: "second", Delete: []string{"c"}, Waiting: []string{"c"}, Wait: 30 * time.Second, Message: "waiting for Thing c"},
+			want: result{
+				Stage: "second", Complete: []string{"first"}, Delete: []string{"c"}, Waiting: []string{"c"}, Wait: 30 * time.Second,
+				Message: "waiting for Thing c",
+			},
 		},
 		"beyond its bound it is residue, and the next stage begins": {
 			stages: stages([]deletion.Object{object("a", 0)}, []deletion.Object{object("c", -1)}),
@@ -82,12 +87,45 @@ func TestPlan(t *testing.T) {
 		"residue alone keeps the cluster": {
 			stages: stages([]deletion.Object{object("a", 0)}, nil),
 			after:  time.Hour,
-			want:   result{Stage: "first", Residue: []string{"a"}, Message: "waiting for Thing a"},
+			want:   result{Stage: "first", Complete: []string{"second"}, Residue: []string{"a"}, Message: "waiting for Thing a"},
 		},
-		"what others remove is waited for, counted from the cluster's deletion": {
+		"what others remove is waited for, counted from the beginning of its stage": {
+			stages:   stages(nil, []deletion.Object{observed("c")}),
+			complete: map[string]time.Duration{"first": 40 * time.Second},
+			after:    time.Minute,
+			want: result{
+				Stage: "second", Complete: []string{"first"}, Waiting: []string{"c"}, Wait: 10 * time.Second, Message: "waiting for Thing c",
+			},
+		},
+		"what others remove is waited for in full when its stage begins": {
 			stages: stages(nil, []deletion.Object{observed("c")}),
-			after:  10 * time.Second,
-			want:   result{Stage: "second", Waiting: []string{"c"}, Wait: 20 * time.Second, Message: "waiting for Thing c"},
+			after:  time.Hour,
+			want: result{
+				Stage: "second", Complete: []string{"first"}, Waiting: []string{"c"}, Wait: 30 * time.Second, Message: "waiting for Thing c",
+			},
+		},
+		"a stage that was given up lets the next begin at its bound, also when it is complete later": {
+			stages:   stages(nil, []deletion.Object{observed("c")}),
+			complete: map[string]time.Duration{"first": time.Hour},
+			after:    70 * time.Second,
+			want: result{
+				Stage: "second", Complete: []string{"first"}, Waiting: []string{"c"}, Wait: 20 * time.Second, Message: "waiting for Thing c",
+			},
+		},
+		"after residue, others get the time of their own stage": {
+			stages: stages([]deletion.Object{object("a", 0)}, []deletion.Object{observed("c")}),
+			after:  70 * time.Second,
+			want: result{
+				Stage: "second", Waiting: []string{"c"}, Residue: []string{"a"}, Wait: 20 * time.Second, Message: "waiting for Thing c",
+			},
+		},
+		"what was deleted before its stage began has the time of its stage": {
+			stages:   stages(nil, []deletion.Object{object("c", 0)}),
+			complete: map[string]time.Duration{"first": 50 * time.Second},
+			after:    time.Minute,
+			want: result{
+				Stage: "second", Complete: []string{"first"}, Waiting: []string{"c"}, Wait: 20 * time.Second, Message: "waiting for Thing c",
+			},
 		},
 		"an operator that was away does not cut the time of what it deletes now": {
 			stages: stages([]deletion.Object{object("a", -1)}, nil),
@@ -96,10 +134,15 @@ func TestPlan(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			decision := deletion.Plan(test.stages, since, since.Add(test.after))
+			history := deletion.History{Begun: since, Complete: map[string]time.Time{}}
+			for stage, after := range test.complete {
+				history.Complete[stage] = since.Add(after)
+			}
+			decision := deletion.Plan(test.stages, history, since.Add(test.after))
 			got := result{
 				Done: decision.Done, Stage: decision.Stage, Wait: decision.Wait, Message: decision.Message(),
-				Delete: names(decision.Delete), Waiting: names(decision.Waiting), Residue: names(decision.Residue),
+				Complete: decision.Complete,
+				Delete:   names(decision.Delete), Waiting: names(decision.Waiting), Residue: names(decision.Residue),
 			}
 			if diff := cmp.Diff(test.want, got); diff != "" {
 				t.Errorf("decision (-want +got):\n%s", diff)

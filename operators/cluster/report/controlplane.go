@@ -2,8 +2,6 @@ package report
 
 import (
 	"fmt"
-	"slices"
-	"strings"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -11,144 +9,127 @@ import (
 
 	"slipway.dev/api/v1alpha1"
 	"slipway.dev/kit/conditions"
+	"slipway.dev/kit/tenantapi"
 	"slipway.dev/operators/cluster/controlplane"
+	"slipway.dev/operators/cluster/observed"
 )
 
-// ControlPlane is True when every component has the replicas it wants.
-// Otherwise its message names the object that blocks: the first pod with a
-// problem, in the order in which components start.
+// ControlPlane is True when every component has the replicas it wants, in the
+// form that it shall have. Otherwise its message names the object that blocks:
+// the first pod with a problem, in the order in which components start.
 func ControlPlane(state State) metav1.Condition {
 	const conditionType = v1alpha1.ConditionControlPlaneReady
+	if state.Refused != "" {
+		return conditions.False(conditionType, ReasonWaiting, state.Refused)
+	}
 	for _, component := range []string{controlplane.Etcd, controlplane.APIServer, controlplane.ControllerManager, controlplane.Scheduler} {
-		wanted, ready, found := replicas(state.Workload, component)
-		if found && ready >= wanted {
-			continue
+		if condition := componentCondition(state, component); condition.Status != metav1.ConditionTrue {
+			return condition
 		}
-		if reason, message := blocker(state.Workload, component); message != "" {
-			return conditions.False(conditionType, reason, message)
-		}
-		if state.Waiting != "" {
-			return conditions.False(conditionType, ReasonWaiting, state.Waiting)
-		}
-		return conditions.False(conditionType, ReasonProgressing, fmt.Sprintf("%s: %d of %d replicas are ready", component, ready, max(wanted, 1)))
 	}
-	if state.Waiting != "" {
-		return conditions.False(conditionType, ReasonWaiting, state.Waiting)
+	if conflict := state.Wanted.Conflict; conflict != "" {
+		return conditions.False(conditionType, ReasonWaiting, conflict)
 	}
-	if state.Kubeconfig == "" {
+	if state.Wanted.Kubeconfig == "" {
 		return conditions.False(conditionType, ReasonProgressing, fmt.Sprintf("Service %s: no address from outside yet", controlplane.APIServer))
+	}
+	if addons := observedAddons(state.Seen.Cluster); addons.Status == metav1.ConditionUnknown && silent(addons.Reason) {
+		// Pods can be ready whose API answers nobody: without a majority of etcd, for example.
+		return conditions.Unknown(conditionType, addons.Reason, addons.Message)
 	}
 	return conditions.True(conditionType, ReasonReady, "")
 }
 
-// APIServerReady tells whether a replica of the API server answers.
-func APIServerReady(workload Workloads) bool {
-	_, ready, _ := replicas(workload, controlplane.APIServer)
-	return ready > 0
+// silent reports whether a reason says that the tenant's API does not answer.
+func silent(reason string) bool {
+	return reason == tenantapi.ReasonUnreachable || reason == tenantapi.ReasonConnecting
 }
 
-func replicas(workload Workloads, component string) (wanted, ready int32, found bool) {
-	if set := statefulSet(workload, component); set != nil {
-		wanted, ready = *set.Spec.Replicas, set.Status.ReadyReplicas
-		if set.Status.ObservedGeneration < set.Generation {
-			ready = min(ready, wanted-1)
-		}
-		return wanted, ready, true
+func componentCondition(state State, component string) metav1.Condition {
+	const conditionType = v1alpha1.ConditionControlPlaneReady
+	progress := rollout(state.Seen, component)
+	waiting := state.Wanted.Waiting[component]
+	if progress.complete() && waiting == "" {
+		return conditions.True(conditionType, ReasonReady, "")
 	}
-	for _, deployment := range workload.Deployments {
-		if deployment.Name == component {
-			wanted, ready = *deployment.Spec.Replicas, deployment.Status.ReadyReplicas
-			return wanted, ready, true
-		}
+	if reason, message := blocker(state.Seen, component, progress); message != "" {
+		return conditions.False(conditionType, reason, message+quorum(component, progress))
 	}
-	return 0, 0, false
+	if waiting != "" {
+		return conditions.False(conditionType, ReasonWaiting, waiting)
+	}
+	return conditions.False(conditionType, ReasonProgressing, fmt.Sprintf("%s: %s", component, progress))
 }
 
-func statefulSet(workload Workloads, component string) *appsv1.StatefulSet {
-	for n := range workload.StatefulSets {
-		if workload.StatefulSets[n].Name == component {
-			return &workload.StatefulSets[n]
-		}
+// quorum says when too few members of etcd are left to write anything.
+func quorum(component string, progress progress) string {
+	majority := progress.wanted/2 + 1
+	if component != controlplane.Etcd || progress.wanted < 2 || progress.ready >= majority {
+		return ""
 	}
-	return nil
+	return fmt.Sprintf("; etcd has %d of %d members and needs %d to work", progress.ready, progress.wanted, majority)
 }
 
-// runningVersion is the spec's version once all API servers run it, and until
-// then the version reported before.
-func runningVersion(state State) string {
-	set := statefulSet(state.Workload, controlplane.APIServer)
-	if set == nil || set.Status.ObservedGeneration < set.Generation ||
-		set.Status.UpdatedReplicas < *set.Spec.Replicas || set.Status.ReadyReplicas < *set.Spec.Replicas {
-		return state.Cluster.Status.Version
-	}
-	return string(state.Cluster.Spec.Version)
+// progress of a component's roll-out.
+type progress struct {
+	found bool
+	// observed: its controller has seen the present generation.
+	observed                        bool
+	wanted, current, updated, ready int32
 }
 
-// blocker finds the first pod of a component that is not ready, and why.
-func blocker(workload Workloads, component string) (reason, message string) {
-	pods := slices.Clone(workload.Pods)
-	slices.SortFunc(pods, func(a, b corev1.Pod) int { return strings.Compare(a.Name, b.Name) })
-	for _, pod := range pods {
-		if pod.Labels[controlplane.LabelComponent] != component {
-			continue
+// complete: all replicas are of the present generation and ready, and no others are left.
+func (p progress) complete() bool {
+	return p.found && p.observed && p.updated >= p.wanted && p.ready >= p.wanted && p.current <= p.wanted
+}
+
+func (p progress) String() string {
+	if p.found && p.ready >= p.wanted {
+		return "is being rolled out"
+	}
+	return fmt.Sprintf("%d of %d replicas are ready", p.ready, max(p.wanted, 1))
+}
+
+func rollout(seen *observed.Tenant, component string) progress {
+	if set := observed.Named(seen.StatefulSets, component); set != nil {
+		return progress{
+			found: true, observed: set.Status.ObservedGeneration >= set.Generation, wanted: *set.Spec.Replicas,
+			current: set.Status.Replicas, updated: set.Status.UpdatedReplicas, ready: set.Status.ReadyReplicas,
 		}
-		if reason, message := podBlocker(pod, workload.Claims); message != "" {
-			return reason, message
+	}
+	if deployment := observed.Named(seen.Deployments, component); deployment != nil {
+		return progress{
+			found: true, observed: deployment.Status.ObservedGeneration >= deployment.Generation, wanted: *deployment.Spec.Replicas,
+			current: deployment.Status.Replicas, updated: deployment.Status.UpdatedReplicas, ready: deployment.Status.ReadyReplicas,
+		}
+	}
+	return progress{}
+}
+
+// refusedPods says why a component's controller cannot make pods: a quota, for
+// example, or an admission webhook of the management cluster.
+func refusedPods(seen *observed.Tenant, component string) (reason, message string) {
+	if set := observed.Named(seen.StatefulSets, component); set != nil {
+		if event := newest(seen.FailedCreates, set); event != nil {
+			return event.Reason, "StatefulSet " + component + ": " + conditions.FirstLine(event.Message)
+		}
+	}
+	if deployment := observed.Named(seen.Deployments, component); deployment != nil {
+		for _, condition := range deployment.Status.Conditions {
+			if condition.Type == appsv1.DeploymentReplicaFailure && condition.Status == corev1.ConditionTrue {
+				return condition.Reason, "Deployment " + component + ": " + conditions.FirstLine(condition.Message)
+			}
 		}
 	}
 	return "", ""
 }
 
-func podBlocker(pod corev1.Pod, claims []corev1.PersistentVolumeClaim) (reason, message string) {
-	name := "Pod " + pod.Name
-	if pod.DeletionTimestamp != nil {
-		return "Terminating", name + ": is being replaced"
-	}
-	for _, condition := range pod.Status.Conditions {
-		if condition.Type == corev1.PodScheduled && condition.Status == corev1.ConditionFalse {
-			message := fmt.Sprintf("%s: %s: %s", name, condition.Reason, condition.Message)
-			if claim := pendingClaim(pod, claims); claim != "" {
-				message += "; PersistentVolumeClaim " + claim + " is Pending"
-			}
-			return condition.Reason, message
+func newest(events []*corev1.Event, set *appsv1.StatefulSet) *corev1.Event {
+	var last *corev1.Event
+	for _, event := range events {
+		if event.InvolvedObject.UID == set.UID && (last == nil || last.LastTimestamp.Before(&event.LastTimestamp)) {
+			last = event
 		}
 	}
-	for _, status := range pod.Status.ContainerStatuses {
-		switch {
-		case status.Ready:
-			return "", ""
-		case status.State.Waiting != nil:
-			waiting := status.State.Waiting
-			return waiting.Reason, join(name, strings.TrimSpace(waiting.Reason+" "+lastExit(status)+firstLine(waiting.Message)), waiting.Reason)
-		case status.State.Terminated != nil:
-			return "Terminated", fmt.Sprintf("%s: exited with code %d", name, status.State.Terminated.ExitCode)
-		}
-	}
-	return "Starting", name + ": is starting"
-}
-
-func lastExit(status corev1.ContainerStatus) string {
-	if last := status.LastTerminationState.Terminated; last != nil {
-		return fmt.Sprintf("(last exit code %d) ", last.ExitCode)
-	}
-	return ""
-}
-
-func firstLine(text string) string {
-	line, _, _ := strings.Cut(text, "\n")
-	return line
-}
-
-func pendingClaim(pod corev1.Pod, claims []corev1.PersistentVolumeClaim) string {
-	for _, volume := range pod.Spec.Volumes {
-		if volume.PersistentVolumeClaim == nil {
-			continue
-		}
-		for _, claim := range claims {
-			if claim.Name == volume.PersistentVolumeClaim.ClaimName && claim.Status.Phase == corev1.ClaimPending {
-				return claim.Name
-			}
-		}
-	}
-	return ""
+	return last
 }

@@ -2,7 +2,6 @@ package tenantcluster
 
 import (
 	"slices"
-	"testing"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -10,8 +9,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"slipway.dev/api/v1alpha1"
-	"slipway.dev/operators/cluster/controlplane"
-	"slipway.dev/operators/cluster/report"
+	"slipway.dev/kit/finalizer"
+	"slipway.dev/operators/cluster/deletion"
 )
 
 func (e *environment) deleteCluster() {
@@ -19,7 +18,7 @@ func (e *environment) deleteCluster() {
 	if err := e.client.Delete(e.Context(), e.cluster()); err != nil {
 		e.Fatal(err)
 	}
-	e.now = e.cluster().DeletionTimestamp.Time
+	e.clock.SetTime(e.cluster().DeletionTimestamp.Time)
 }
 
 func deletionOfARunningTenant(e *environment) {
@@ -45,7 +44,7 @@ func deletionOfARunningTenant(e *environment) {
 	e.deleteCluster()
 	result := e.reconcile()
 	e.wantCondition(v1alpha1.ConditionReady, "False Deleting: workers, control plane and DNS: waiting for NodePool a")
-	if result.RequeueAfter <= 0 || result.RequeueAfter > podsBound {
+	if result.RequeueAfter <= 0 || result.RequeueAfter > deletion.PodsBound {
 		e.Errorf("looks again after %v", result.RequeueAfter)
 	}
 	e.gone(&appsv1.StatefulSet{}, e.hosted, "kube-apiserver")
@@ -84,10 +83,16 @@ func deletionGoesOnWithoutWhatHangs(e *environment) {
 	e.releaseClaims()
 	e.deleteCluster()
 	e.reconcile()
-	e.now = e.now.Add(podsBound + 10*time.Second)
+	e.advance(deletion.PodsBound + 10*time.Second)
 	e.reconcile()
 	e.gone(&v1alpha1.TenantNetwork{}, e.hosted, "demo")
-	// To the clock that was put forward, the namespace has been going for minutes already.
+	// The namespace has the time of its own stage.
+	e.wantCondition(v1alpha1.ConditionReady, "False Deleting: namespace: waiting for Namespace "+e.hosted)
+	if got := e.cluster().Status.Residue; !slices.Equal(got, []string{"NodePool a"}) {
+		e.Errorf("residue is %q, want NodePool a", got)
+	}
+	e.advance(2 * time.Minute)
+	e.reconcile()
 	want := []string{"NodePool a", "Namespace " + e.hosted}
 	if got := e.cluster().Status.Residue; !slices.Equal(got, want) {
 		e.Errorf("residue is %q, want %q", got, want)
@@ -99,48 +104,10 @@ func deletionOfAHalfCreatedTenant(e *environment) {
 	e.createCluster(pools())
 	cluster := e.cluster()
 	// The operator died after its first write.
-	if err := e.reconciler.setFinalizers(e.Context(), cluster, Finalizer); err != nil {
+	if err := finalizer.Ensure(e.Context(), e.client, cluster, Finalizer); err != nil {
 		e.Fatal(err)
 	}
 	e.deleteCluster()
 	e.reconcile()
 	e.gone(&v1alpha1.TenantCluster{}, e.team, "demo")
-}
-
-func TestControlPlaneObjects(t *testing.T) {
-	named := metav1.ObjectMeta{Name: "x"}
-	everything := observation{
-		workloads: report.Workloads{
-			StatefulSets: []appsv1.StatefulSet{{ObjectMeta: named}},
-			Deployments:  []appsv1.Deployment{{ObjectMeta: named}},
-			Pods:         []corev1.Pod{{ObjectMeta: named}},
-			Claims:       []corev1.PersistentVolumeClaim{{ObjectMeta: named}},
-		},
-		ports: []v1alpha1.NetworkPort{{ObjectMeta: metav1.ObjectMeta{
-			Name: "x", Labels: map[string]string{controlplane.LabelComponent: controlplane.APIServer},
-		}}},
-	}
-	pods := everything
-	pods.workloads.StatefulSets, pods.workloads.Deployments = nil, nil
-	used := pods
-	used.workloads.Pods = nil
-	for _, test := range []struct {
-		name string
-		seen observation
-		want []string
-	}{
-		{"workloads", everything, []string{"StatefulSet x", "Deployment x"}},
-		{"pods", pods, []string{"Pod x"}},
-		{"what they used", used, []string{"PersistentVolumeClaim x", "NetworkPort x"}},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			var got []string
-			for _, object := range controlPlaneObjects(&test.seen) {
-				got = append(got, object.String())
-			}
-			if !slices.Equal(got, test.want) {
-				t.Errorf("%q, want %q", got, test.want)
-			}
-		})
-	}
 }

@@ -6,22 +6,26 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
+	admissionv1 "k8s.io/api/admissionregistration/v1"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	eventsv1 "k8s.io/api/events/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/events"
+	clocktesting "k8s.io/utils/clock/testing"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/event"
 
 	"slipway.dev/api/v1alpha1"
-	"slipway.dev/kit/tenantapi"
 	"slipway.dev/kit/testenv"
 	"slipway.dev/operators/cluster/controlplane"
+	"slipway.dev/operators/cluster/desired"
+	"slipway.dev/operators/cluster/hosted"
 )
 
 // environment is a reconciler over a real API server. There are no other
@@ -31,7 +35,12 @@ type environment struct {
 	config     *rest.Config
 	client     client.Client
 	reconciler *Reconciler
-	now        time.Time
+	clock      *clocktesting.FakePassiveClock
+	recorder   *events.FakeRecorder
+	// writes is how many requests of the reconciler have changed something or could have.
+	writes int
+	// whenWritten is called after each of them.
+	whenWritten func()
 	// team is the namespace of the test's TenantCluster, hosted that of its control plane.
 	team, hosted string
 }
@@ -49,6 +58,10 @@ func TestReconciler(t *testing.T) {
 		"foreign-namespace-is-left-alone":     foreignNamespaceIsLeftAlone,
 		"unchanged-tenant-causes-no-writes":   unchangedTenantCausesNoWrites,
 		"claims-are-left-alone":               claimsAreLeftAlone,
+		"ready-is-of-this-generation":         readyIsOfThisGeneration,
+		"operations-and-their-timeline":       operationsAndTheirTimeline,
+		"silence-of-the-api":                  silenceOfTheAPI,
+		"refused-pods-are-named":              refusedPodsAreNamed,
 		"deletion-of-a-running-tenant":        deletionOfARunningTenant,
 		"deletion-goes-on-without-what-hangs": deletionGoesOnWithoutWhatHangs,
 		"deletion-of-a-half-created-tenant":   deletionOfAHalfCreatedTenant,
@@ -61,7 +74,7 @@ func TestReconciler(t *testing.T) {
 func newScheme(t testing.TB) *runtime.Scheme {
 	t.Helper()
 	scheme := runtime.NewScheme()
-	for _, add := range []func(*runtime.Scheme) error{corev1.AddToScheme, appsv1.AddToScheme, rbacv1.AddToScheme, v1alpha1.AddToScheme} {
+	for _, add := range []func(*runtime.Scheme) error{corev1.AddToScheme, eventsv1.AddToScheme, admissionv1.AddToScheme, appsv1.AddToScheme, rbacv1.AddToScheme, v1alpha1.AddToScheme} {
 		if err := add(scheme); err != nil {
 			t.Fatal(err)
 		}
@@ -71,24 +84,22 @@ func newScheme(t testing.TB) *runtime.Scheme {
 
 func newEnvironment(t *testing.T, config *rest.Config, team string) *environment {
 	t.Helper()
-	c, err := client.New(config, client.Options{Scheme: newScheme(t)})
+	c, err := client.NewWithWatch(config, client.Options{Scheme: newScheme(t)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	e := &environment{T: t, config: config, client: c, now: time.Now(), team: team, hosted: v1alpha1.HostedNamespace(team, "demo")}
-	e.reconciler = &Reconciler{
-		Client: c, Live: c, Config: testConfig(),
-		Now:    func() time.Time { return e.now },
-		wakeUp: make(chan event.GenericEvent, 64),
+	e := &environment{
+		T: t, config: config, client: c, clock: clocktesting.NewFakePassiveClock(time.Now()),
+		recorder: events.NewFakeRecorder(100), team: team, hosted: v1alpha1.HostedNamespace(team, "demo"),
 	}
-	// Not started, so that no tenant is ever connected.
-	e.reconciler.Tenants = &tenantapi.Clusters{Scheme: newScheme(t)}
+	counted := e.counting(c)
+	e.reconciler = New(counted, hosted.Reader{Cache: counted, Live: counted}, testConfig(), e.clock, e.recorder)
 	e.create(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: team}})
 	return e
 }
 
-func testConfig() Config {
-	return Config{
+func testConfig() desired.Config {
+	return desired.Config{
 		Images:       controlplane.Images{Registry: "registry.example.com", EtcdTag: "v3.7.3", CoreDNSTag: "v1.15.0"},
 		ExposureHost: "192.0.2.1",
 		BaseDomain:   "example.com",
@@ -154,11 +165,16 @@ func (e *environment) reconcile() ctrl.Result {
 	e.Helper()
 	var result ctrl.Result
 	for range 3 {
-		var err error
-		result, err = e.reconciler.Reconcile(e.Context(), ctrl.Request{NamespacedName: client.ObjectKey{Namespace: e.team, Name: "demo"}})
-		if err != nil {
-			e.Fatalf("reconcile: %v", err)
-		}
+		result = e.reconcileOnce()
+	}
+	return result
+}
+
+func (e *environment) reconcileOnce() ctrl.Result {
+	e.Helper()
+	result, err := e.reconciler.Reconcile(e.Context(), ctrl.Request{NamespacedName: client.ObjectKey{Namespace: e.team, Name: "demo"}})
+	if err != nil {
+		e.Fatalf("reconcile: %v", err)
 	}
 	return result
 }

@@ -8,30 +8,44 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	eventsv1 "k8s.io/api/events/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"slipway.dev/api/v1alpha1"
 	"slipway.dev/kit/operator"
+	"slipway.dev/kit/testenv"
+	"slipway.dev/operators/cluster/hosted"
+	"slipway.dev/operators/cluster/reconcilers/tenantaddons"
 )
 
-// managerIsWokenByEverything runs the reconciler as the operator does, over
-// caches and watches: every step below happens because something changed.
+// managerIsWokenByEverything runs all reconcilers as the operator does, over caches
+// and watches and with the rights that the chart gives: every step below happens
+// because something changed.
 func managerIsWokenByEverything(e *environment) {
-	options, err := CacheOptions()
+	options, err := hosted.CacheOptions()
 	if err != nil {
 		e.Fatal(err)
 	}
 	flags := operator.Options{MetricsAddress: "0", HealthAddress: "0", LogLevel: slog.LevelError}
-	manager, err := flags.NewManager(e.config, "cluster-operator", newScheme(e), options)
+	manager, err := flags.NewManager(testenv.As(e, e.config, "../../../../charts/cluster-operator/templates/clusterrole.yaml"), "cluster-operator", newScheme(e), options)
 	if err != nil {
 		e.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(e.Context())
-	reconciler := &Reconciler{Client: manager.GetClient(), Live: manager.GetAPIReader(), Config: testConfig(), Now: time.Now}
-	if err := reconciler.SetupWithManager(ctx, manager); err != nil {
+	if err := hosted.Index(ctx, manager); err != nil {
+		e.Fatal(err)
+	}
+	reader := hosted.Reader{Cache: manager.GetClient(), Live: manager.GetAPIReader()}
+	c, now, recorder := manager.GetClient(), clock.RealClock{}, manager.GetEventRecorder("cluster-operator")
+	err = errors.Join(
+		New(c, reader, testConfig(), now, recorder).SetupWithManager(manager),
+		tenantaddons.New(c, reader.Live, testConfig().Images, now).SetupWithManager(ctx, manager),
+	)
+	if err != nil {
 		e.Fatal(err)
 	}
 	ended := make(chan error, 1)
@@ -58,10 +72,35 @@ func managerIsWokenByEverything(e *environment) {
 		}
 		return nil
 	})
+	e.await("a report of the add-ons", func() error {
+		if got := e.condition(v1alpha1.ConditionAddonsReady); got != "False Pending: waiting for the tenant's API server to answer" {
+			return fmt.Errorf("AddonsReady is %s", got)
+		}
+		return nil
+	})
+	e.await("an event", func() error {
+		list := &eventsv1.EventList{}
+		if err := e.client.List(e.Context(), list, client.InNamespace(e.team)); err != nil || len(list.Items) > 0 {
+			return err
+		}
+		return errors.New("there is none")
+	})
 	e.releaseClaims()
 	if err := e.client.Delete(e.Context(), e.cluster()); err != nil {
 		e.Fatal(err)
 	}
+	e.awaitRemoval()
+	e.await("the end of the TenantCluster", func() error {
+		if err := e.find(&v1alpha1.TenantCluster{}, e.team, "demo"); !apierrors.IsNotFound(err) {
+			return fmt.Errorf("it is still there: %w", err)
+		}
+		return nil
+	})
+}
+
+// awaitRemoval waits until the hosted namespace goes, and lets it go.
+func (e *environment) awaitRemoval() {
+	e.Helper()
 	namespace := &corev1.Namespace{}
 	e.await("the end of the namespace", func() error {
 		if err := e.find(namespace, "", e.hosted); err != nil || namespace.DeletionTimestamp != nil {
@@ -70,12 +109,6 @@ func managerIsWokenByEverything(e *environment) {
 		return errors.New("it is not being deleted")
 	})
 	e.collectNamespace()
-	e.await("the end of the TenantCluster", func() error {
-		if err := e.find(&v1alpha1.TenantCluster{}, e.team, "demo"); !apierrors.IsNotFound(err) {
-			return fmt.Errorf("it is still there: %w", err)
-		}
-		return nil
-	})
 }
 
 func (e *environment) find(object client.Object, namespace, name string) error {

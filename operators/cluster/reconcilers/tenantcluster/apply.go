@@ -1,0 +1,93 @@
+package tenantcluster
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"k8s.io/apimachinery/pkg/api/equality"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/sets"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	slipwayac "slipway.dev/api/applyconfiguration/api/v1alpha1"
+	"slipway.dev/api/v1alpha1"
+	"slipway.dev/kit/apply"
+	"slipway.dev/operators/cluster/desired"
+)
+
+// apply writes what shall be and prunes what shall not. The observed objects get
+// the generations that they have now, so that what their status says of an older
+// one does not count. updated reports whether something else was changed than
+// numbers of workers.
+func (r *Reconciler) apply(ctx context.Context, wanted *desired.State) (updated bool, err error) {
+	for _, pool := range wanted.Handover {
+		if err := apply.Objects(ctx, r.client, handoverOwner, pool); err != nil {
+			return updated, err
+		}
+	}
+	for _, object := range wanted.Objects {
+		if err := r.writer.Apply(ctx, object.Desired, object.Observed); err != nil {
+			return updated, err
+		}
+		changed, err := advance(object)
+		if err != nil {
+			return updated, err
+		}
+		updated = updated || changed
+	}
+	unwanted := make([]client.Object, len(wanted.Unwanted))
+	for n, object := range wanted.Unwanted {
+		unwanted[n] = object
+	}
+	return updated, apply.Prune(ctx, r.client, unwanted, sets.New[string]())
+}
+
+// advance gives the observed object the generation that it has after it was
+// written, and reports whether something else was changed than a number of
+// workers.
+func advance(object desired.Object) (updated bool, err error) {
+	if object.Observed == nil || object.Observed.GetGeneration() == 0 {
+		return false, nil
+	}
+	written, err := generation(object.Desired)
+	if err != nil || written <= object.Observed.GetGeneration() {
+		return false, err
+	}
+	object.Observed.SetGeneration(written)
+	pool, isPool := object.Observed.(*v1alpha1.NodePool)
+	applied, _ := object.Desired.(*slipwayac.NodePoolApplyConfiguration)
+	if !isPool || applied == nil {
+		return true, nil
+	}
+	return templateDiffers(pool, applied)
+}
+
+// templateDiffers compares what a pool's workers are made of with what the API
+// server has answered.
+func templateDiffers(before *v1alpha1.NodePool, applied *slipwayac.NodePoolApplyConfiguration) (bool, error) {
+	encoded, err := json.Marshal(applied.Spec.Template)
+	if err != nil {
+		return false, fmt.Errorf("encode template of NodePool %s: %w", before.Name, err)
+	}
+	after := v1alpha1.MachineSpec{}
+	if err := json.Unmarshal(encoded, &after); err != nil {
+		return false, fmt.Errorf("decode template of NodePool %s: %w", before.Name, err)
+	}
+	return !equality.Semantic.DeepEqual(before.Spec.Template, after), nil
+}
+
+// generation that the API server has answered with; 0 when nothing was written,
+// because the object already was as it shall be.
+func generation(object runtime.ApplyConfiguration) (int64, error) {
+	encoded, err := json.Marshal(object)
+	if err != nil {
+		return 0, fmt.Errorf("encode %T: %w", object, err)
+	}
+	metadata := metav1.PartialObjectMetadata{}
+	if err := json.Unmarshal(encoded, &metadata); err != nil {
+		return 0, fmt.Errorf("read metadata of %T: %w", object, err)
+	}
+	return metadata.Generation, nil
+}

@@ -1,0 +1,76 @@
+package report
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	slipwayac "slipway.dev/api/applyconfiguration/api/v1alpha1"
+	"slipway.dev/api/v1alpha1"
+	"slipway.dev/kit/conditions"
+	"slipway.dev/kit/tenantapi"
+	"slipway.dev/operators/cluster/addons"
+)
+
+// AddonsPending is what the add-ons are before there is an API to write them to.
+func AddonsPending(message string) metav1.Condition {
+	return conditions.False(v1alpha1.ConditionAddonsReady, ReasonPending, message)
+}
+
+// AddonsSilent is what can be said of the add-ons while the tenant cannot be
+// asked; before is what was said last. It stands while a connection is made,
+// after a restart of this operator or with a renewed certificate: an API that has
+// not answered within ten seconds is unreachable to the connection. A tenant
+// that has not been up yet is waited for, and not missed.
+func AddonsSilent(before *metav1.Condition, generation int64, down *tenantapi.NotConnectedError) metav1.Condition {
+	switch {
+	case before == nil || before.Reason == ReasonPending:
+		return AddonsPending("waiting for the tenant's API server to answer")
+	case down.Reason == tenantapi.ReasonConnecting && before.ObservedGeneration == generation:
+		return *before
+	default:
+		return conditions.Unknown(v1alpha1.ConditionAddonsReady, down.Reason, down.Message)
+	}
+}
+
+// ClusterDNS says whether the add-ons work that have been written. deployment is
+// nil when it is not there; generation is what it has been written as.
+func ClusterDNS(deployment *appsv1.Deployment, generation int64, pools []v1alpha1.NodePool) metav1.Condition {
+	const conditionType = v1alpha1.ConditionAddonsReady
+	const name = "Deployment " + addons.CoreDNSNamespace + "/" + addons.CoreDNS + " of the tenant"
+	if !slices.ContainsFunc(pools, func(pool v1alpha1.NodePool) bool { return pool.Spec.Replicas != nil && *pool.Spec.Replicas > 0 }) {
+		return conditions.True(conditionType, ReasonReady, "")
+	}
+	switch {
+	case deployment == nil || deployment.Generation < generation || deployment.Status.ObservedGeneration < deployment.Generation:
+		return conditions.False(conditionType, ReasonProgressing, name+": is being rolled out")
+	case deployment.Status.AvailableReplicas == 0 && everyPoolTainted(pools):
+		return conditions.False(conditionType, "Tainted", fmt.Sprintf(
+			"%s: no replica can run, because every NodePool has a taint; leave one NodePool without taints of effect NoSchedule or NoExecute", name))
+	case deployment.Status.AvailableReplicas == 0:
+		return conditions.False(conditionType, ReasonProgressing, name+": no replica is available yet")
+	case deployment.Spec.Replicas != nil && deployment.Status.UpdatedReplicas < *deployment.Spec.Replicas:
+		return conditions.False(conditionType, ReasonProgressing, name+": is being rolled out")
+	default:
+		return conditions.True(conditionType, ReasonReady, "")
+	}
+}
+
+// everyPoolTainted reports whether no worker takes a pod that tolerates nothing.
+func everyPoolTainted(pools []v1alpha1.NodePool) bool {
+	return !slices.ContainsFunc(pools, func(pool v1alpha1.NodePool) bool {
+		wanted := pool.Spec.Replicas != nil && *pool.Spec.Replicas > 0
+		return wanted && !slices.ContainsFunc(pool.Spec.Template.Taints, func(taint v1alpha1.NodeTaint) bool {
+			return taint.Effect != corev1.TaintEffectPreferNoSchedule
+		})
+	})
+}
+
+// AddonsStatus is the part of the status that the add-ons' controller writes.
+func AddonsStatus(cluster *v1alpha1.TenantCluster, condition metav1.Condition, now time.Time) *slipwayac.TenantClusterStatusApplyConfiguration {
+	return slipwayac.TenantClusterStatus().WithConditions(apply(cluster, now, condition)...)
+}
