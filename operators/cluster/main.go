@@ -22,6 +22,7 @@ import (
 	"slipway.dev/kit/operator"
 	"slipway.dev/operators/cluster/desired"
 	"slipway.dev/operators/cluster/hosted"
+	"slipway.dev/operators/cluster/reconcilers/orphans"
 	"slipway.dev/operators/cluster/reconcilers/tenantaddons"
 	"slipway.dev/operators/cluster/reconcilers/tenantcluster"
 )
@@ -84,5 +85,6 @@ func setUp(ctx context.Context, manager ctrl.Manager, config desired.Config) err
 	return errors.Join(
 		tenantcluster.New(c, reader, config, now, recorder).SetupWithManager(manager),
 		tenantaddons.New(c, reader.Live, config.Images, now).SetupWithManager(ctx, manager),
+		orphans.New(c, reader, now, recorder).SetupWithManager(manager),
 	)
 }

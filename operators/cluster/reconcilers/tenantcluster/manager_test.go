@@ -18,7 +18,9 @@ import (
 	"slipway.dev/api/v1alpha1"
 	"slipway.dev/kit/operator"
 	"slipway.dev/kit/testenv"
+	"slipway.dev/operators/cluster/children"
 	"slipway.dev/operators/cluster/hosted"
+	"slipway.dev/operators/cluster/reconcilers/orphans"
 	"slipway.dev/operators/cluster/reconcilers/tenantaddons"
 )
 
@@ -44,6 +46,7 @@ func managerIsWokenByEverything(e *environment) {
 	err = errors.Join(
 		New(c, reader, testConfig(), now, recorder).SetupWithManager(manager),
 		tenantaddons.New(c, reader.Live, testConfig().Images, now).SetupWithManager(ctx, manager),
+		orphans.New(c, reader, now, recorder).SetupWithManager(manager),
 	)
 	if err != nil {
 		e.Fatal(err)
@@ -96,6 +99,13 @@ func managerIsWokenByEverything(e *environment) {
 		}
 		return nil
 	})
+
+	// Another has gone without its finalizer.
+	gone := &v1alpha1.TenantCluster{ObjectMeta: metav1.ObjectMeta{Namespace: e.team, Name: "gone", UID: "1"}}
+	e.hosted = v1alpha1.HostedNamespace(e.team, "gone")
+	made := children.Namespace(gone)
+	e.create(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: e.hosted, Labels: made.Labels, Annotations: made.Annotations}})
+	e.awaitRemoval()
 }
 
 // awaitRemoval waits until the hosted namespace goes, and lets it go.
