@@ -3,17 +3,17 @@ package addons_test
 import (
 	"testing"
 
+	"slipway.dev/kit/golden"
 	"slipway.dev/operators/cluster/addons"
-	"slipway.dev/operators/cluster/controlplane/golden"
 )
 
 func TestRBAC(t *testing.T) {
-	golden.Compare(t, "rbac", toAny(addons.RBAC())...)
+	golden.Objects(t, "rbac", toAny(addons.RBAC())...)
 }
 
 func TestClusterDNS(t *testing.T) {
 	objects := addons.ClusterDNS(addons.DNS{Image: "registry.example.com/coredns:v1.15.0", Domain: "cluster.local", Address: "10.96.0.10", Replicas: 1})
-	golden.Compare(t, "coredns", toAny(objects)...)
+	golden.Objects(t, "coredns", toAny(objects)...)
 }
 
 func toAny[T any](objects []T) []any {

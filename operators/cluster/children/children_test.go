@@ -12,12 +12,13 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"slipway.dev/api/v1alpha1"
+	"slipway.dev/kit/golden"
 	"slipway.dev/operators/cluster/children"
-	"slipway.dev/operators/cluster/controlplane/golden"
+	"slipway.dev/operators/cluster/controlplane/controlplanetest"
 )
 
 func TestChildren(t *testing.T) {
-	tenant := golden.Tenant()
+	tenant := controlplanetest.Tenant()
 	tenant.Spec.Registries = []v1alpha1.Registry{{
 		Host: "docker.io", Endpoint: "https://mirror.example.com", CASecretName: "mirror", CredentialsSecretName: "mirror",
 	}}
@@ -43,12 +44,12 @@ func TestChildren(t *testing.T) {
 		t.Fatal(err)
 	}
 	cluster := &v1alpha1.TenantCluster{ObjectMeta: metav1.ObjectMeta{Namespace: "team", Name: "demo", UID: "some-uid"}}
-	golden.Compare(t, "children", children.Namespace(cluster), children.TenantNetwork(tenant), pki,
+	golden.Objects(t, "children", children.Namespace(cluster), children.TenantNetwork(tenant), pki,
 		children.TenantDNS(tenant, "team", []string{"192.0.2.1"}), ports[0], pools[0], pools[1])
 }
 
 func TestRegistrySecrets(t *testing.T) {
-	tenant := golden.Tenant()
+	tenant := controlplanetest.Tenant()
 	tenant.Spec.Registries = []v1alpha1.Registry{
 		{Host: "a.example.com", Endpoint: "https://m", CASecretName: "both", CredentialsSecretName: "both"},
 		{Host: "b.example.com", Endpoint: "https://m", CASecretName: "both", CredentialsSecretName: "absent"},

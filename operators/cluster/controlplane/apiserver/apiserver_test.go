@@ -10,17 +10,18 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 
 	"slipway.dev/api/v1alpha1"
+	"slipway.dev/kit/golden"
 	"slipway.dev/operators/cluster/controlplane/apiserver"
-	"slipway.dev/operators/cluster/controlplane/golden"
+	"slipway.dev/operators/cluster/controlplane/controlplanetest"
 )
 
 func TestObjects(t *testing.T) {
-	tenant := golden.Tenant()
+	tenant := controlplanetest.Tenant()
 	set, err := apiserver.StatefulSet(tenant)
 	if err != nil {
 		t.Fatal(err)
 	}
-	golden.Compare(t, "default", apiserver.Service(tenant), set)
+	golden.Objects(t, "default", apiserver.Service(tenant), set)
 
 	tenant.Spec.ControlPlane.Replicas = 3
 	tenant.Spec.Network.NodeCIDR = "10.1.2.128/26"
@@ -29,14 +30,14 @@ func TestObjects(t *testing.T) {
 	if set, err = apiserver.StatefulSet(tenant); err != nil {
 		t.Fatal(err)
 	}
-	golden.Compare(t, "three", apiserver.Service(tenant), set)
+	golden.Objects(t, "three", apiserver.Service(tenant), set)
 }
 
 // Every API server advertises its own address: what the StatefulSet makes of
 // its ordinal is what its NetworkPort asks for, wherever nodeCIDR begins.
 func TestReplicasAdvertiseTheirOwnAddresses(t *testing.T) {
 	for _, nodeCIDR := range []v1alpha1.CIDR{"10.200.0.0/24", "10.200.0.64/26", "10.200.0.128/26", "10.200.0.192/26", "10.0.0.0/16"} {
-		tenant := golden.Tenant()
+		tenant := controlplanetest.Tenant()
 		tenant.Spec.ControlPlane.Replicas = apiserver.MaxReplicas
 		tenant.Spec.Network.NodeCIDR = nodeCIDR
 		set, err := apiserver.StatefulSet(tenant)
@@ -64,7 +65,7 @@ func TestReplicasAdvertiseTheirOwnAddresses(t *testing.T) {
 
 func TestPodsRollWithTheirCertificates(t *testing.T) {
 	hash := func(secret string) string {
-		tenant := golden.Tenant()
+		tenant := controlplanetest.Tenant()
 		tenant.IssuedSecrets[secret] = "renewed"
 		set, err := apiserver.StatefulSet(tenant)
 		if err != nil {
@@ -81,9 +82,9 @@ func TestPodsRollWithTheirCertificates(t *testing.T) {
 }
 
 func TestServingNames(t *testing.T) {
-	names, addresses, err := apiserver.ServingNames(golden.Tenant(), "192.0.2.1", "api.demo.team.example.com.", "192.0.2.1", "")
+	names, addresses, err := apiserver.ServingNames(controlplanetest.Tenant(), "192.0.2.1", "api.demo.team.example.com.", "192.0.2.1", "")
 	if err != nil {
 		t.Fatal(err)
 	}
-	golden.Compare(t, "names", map[string][]string{"dnsNames": names, "ipAddresses": addresses})
+	golden.Objects(t, "names", map[string][]string{"dnsNames": names, "ipAddresses": addresses})
 }

@@ -4,16 +4,17 @@ import (
 	"slices"
 	"testing"
 
+	"slipway.dev/kit/golden"
 	"slipway.dev/operators/cluster/controlplane/controllermanager"
-	"slipway.dev/operators/cluster/controlplane/golden"
+	"slipway.dev/operators/cluster/controlplane/controlplanetest"
 )
 
 func TestDeployment(t *testing.T) {
-	golden.Compare(t, "default", controllermanager.Deployment(golden.Tenant()))
+	golden.Objects(t, "default", controllermanager.Deployment(controlplanetest.Tenant()))
 }
 
 func TestSeveralReplicasElectALeader(t *testing.T) {
-	tenant := golden.Tenant()
+	tenant := controlplanetest.Tenant()
 	tenant.Spec.ControlPlane.Replicas = 2
 	if !slices.Contains(controllermanager.Deployment(tenant).Spec.Template.Spec.Containers[0].Command, "--leader-elect=true") {
 		t.Error("two replicas without leader election")

@@ -4,24 +4,25 @@ import (
 	"slices"
 	"testing"
 
+	"slipway.dev/kit/golden"
+	"slipway.dev/operators/cluster/controlplane/controlplanetest"
 	"slipway.dev/operators/cluster/controlplane/etcd"
-	"slipway.dev/operators/cluster/controlplane/golden"
 )
 
 func TestObjects(t *testing.T) {
-	tenant := golden.Tenant()
-	golden.Compare(t, "single", etcd.Service(tenant), etcd.ClientService(tenant), etcd.Claims(tenant)[0], etcd.StatefulSet(tenant))
+	tenant := controlplanetest.Tenant()
+	golden.Objects(t, "single", etcd.Service(tenant), etcd.ClientService(tenant), etcd.Claims(tenant)[0], etcd.StatefulSet(tenant))
 
 	tenant.Spec.ControlPlane.Etcd.Replicas = 3
 	tenant.Spec.ControlPlane.Etcd.StorageClassName = new("fast")
 	if claims := etcd.Claims(tenant); len(claims) != 3 {
 		t.Fatalf("%d claims for 3 members", len(claims))
 	}
-	golden.Compare(t, "three", etcd.ClientService(tenant), etcd.Claims(tenant)[2], etcd.StatefulSet(tenant))
+	golden.Objects(t, "three", etcd.ClientService(tenant), etcd.Claims(tenant)[2], etcd.StatefulSet(tenant))
 }
 
 func TestMembersKnowEachOther(t *testing.T) {
-	tenant := golden.Tenant()
+	tenant := controlplanetest.Tenant()
 	tenant.Spec.ControlPlane.Etcd.Replicas = 3
 	command := etcd.StatefulSet(tenant).Spec.Template.Spec.Containers[0].Command
 	want := "--initial-cluster=etcd-0=https://etcd-0.etcd.tenant-demo-2f3c1a5e.svc:2380," +

@@ -35,8 +35,8 @@ import (
 	"slipway.dev/operators/cluster/controlplane"
 	"slipway.dev/operators/cluster/controlplane/apiserver"
 	"slipway.dev/operators/cluster/controlplane/controllermanager"
+	"slipway.dev/operators/cluster/controlplane/controlplanetest"
 	"slipway.dev/operators/cluster/controlplane/etcd"
-	"slipway.dev/operators/cluster/controlplane/golden"
 	"slipway.dev/operators/cluster/controlplane/scheduler"
 	"slipway.dev/operators/cluster/kubeconfig"
 )
@@ -212,7 +212,7 @@ func (h *host) runControlPlane(tenant controlplane.Tenant) {
 
 func TestControlPlaneRuns(t *testing.T) {
 	ctrl.SetLogger(logr.Discard())
-	tenant := golden.Tenant()
+	tenant := controlplanetest.Tenant()
 	h := newHost(t, tenant)
 	h.issuePKI()
 	h.runControlPlane(tenant)

@@ -3,10 +3,11 @@ package scheduler_test
 import (
 	"testing"
 
-	"slipway.dev/operators/cluster/controlplane/golden"
+	"slipway.dev/kit/golden"
+	"slipway.dev/operators/cluster/controlplane/controlplanetest"
 	"slipway.dev/operators/cluster/controlplane/scheduler"
 )
 
 func TestDeployment(t *testing.T) {
-	golden.Compare(t, "default", scheduler.Deployment(golden.Tenant()))
+	golden.Objects(t, "default", scheduler.Deployment(controlplanetest.Tenant()))
 }

@@ -1,14 +1,8 @@
-// Package golden compares objects with YAML files, for the tests of components.
-package golden
+// Package controlplanetest has what the tests of components share.
+package controlplanetest
 
 import (
-	"os"
-	"path/filepath"
-	"testing"
-
-	"github.com/google/go-cmp/cmp"
 	"k8s.io/apimachinery/pkg/api/resource"
-	"sigs.k8s.io/yaml"
 
 	"slipway.dev/api/v1alpha1"
 	"slipway.dev/operators/cluster/controlplane"
@@ -44,38 +38,4 @@ func Tenant() controlplane.Tenant {
 		tenant.IssuedSecrets[name] = "hash of " + name
 	}
 	return tenant
-}
-
-// Compare fails the test when objects are not what testdata/name.yaml says.
-// With UPDATE=true in the environment it writes the file instead.
-func Compare(t *testing.T, name string, objects ...any) {
-	t.Helper()
-	var got []byte
-	for n, object := range objects {
-		encoded, err := yaml.Marshal(object)
-		if err != nil {
-			t.Fatalf("encode %T: %v", object, err)
-		}
-		if n > 0 {
-			got = append(got, "---\n"...)
-		}
-		got = append(got, encoded...)
-	}
-	path := filepath.Join("testdata", name+".yaml")
-	if os.Getenv("UPDATE") == "true" {
-		if err := os.MkdirAll("testdata", 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(path, got, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		return
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatalf("%v; UPDATE=true writes it", err)
-	}
-	if diff := cmp.Diff(string(want), string(got)); diff != "" {
-		t.Errorf("%s differs (-want +got); UPDATE=true writes it anew:\n%s", path, diff)
-	}
 }
