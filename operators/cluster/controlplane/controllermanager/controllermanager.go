@@ -2,13 +2,9 @@
 package controllermanager
 
 import (
-	"strconv"
-
-	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	appsv1ac "k8s.io/client-go/applyconfigurations/apps/v1"
 	corev1ac "k8s.io/client-go/applyconfigurations/core/v1"
-	metav1ac "k8s.io/client-go/applyconfigurations/meta/v1"
 
 	"slipway.dev/api/v1alpha1"
 	"slipway.dev/operators/cluster/controlplane"
@@ -30,7 +26,7 @@ var PKI = []controlplane.SecretFiles{
 
 // Deployment runs the controller manager.
 func Deployment(t controlplane.Tenant) *appsv1ac.DeploymentApplyConfiguration {
-	template := t.Template(controlplane.Pod{
+	return t.Deployment(controlplane.Pod{
 		Component: controlplane.ControllerManager,
 		Image:     t.Kubernetes(controlplane.ControllerManager),
 		Command:   command(t),
@@ -41,16 +37,7 @@ func Deployment(t controlplane.Tenant) *appsv1ac.DeploymentApplyConfiguration {
 		Startup:   controlplane.StartupProbe(corev1.URISchemeHTTPS, "/healthz"),
 		Liveness:  controlplane.LivenessProbe(corev1.URISchemeHTTPS, "/healthz"),
 		Resources: controlplane.Requests("50m", "64Mi"),
-		Hosts:     map[string]string{t.ServiceHost(controlplane.APIServer): t.APIServerClusterIP},
 	})
-	return appsv1ac.Deployment(controlplane.ControllerManager, t.HostedNamespace).
-		WithLabels(t.Labels(controlplane.ControllerManager)).
-		WithSpec(appsv1ac.DeploymentSpec().
-			WithReplicas(t.Spec.ControlPlane.Replicas).
-			// A single replica holds no lease, so two must never run side by side.
-			WithStrategy(appsv1ac.DeploymentStrategy().WithType(appsv1.RecreateDeploymentStrategyType)).
-			WithSelector(metav1ac.LabelSelector().WithMatchLabels(t.Selector(controlplane.ControllerManager))).
-			WithTemplate(template))
 }
 
 // command is kubeadm's (phases/controlplane/manifests.go of v1.36).
@@ -71,7 +58,7 @@ func command(t controlplane.Tenant) []string {
 		"--cluster-signing-key-file=" + controlplane.PKIFile(v1alpha1.SecretCA, corev1.TLSPrivateKeyKey),
 		"--controllers=*,bootstrapsigner,tokencleaner",
 		"--kubeconfig=" + kubeconfig,
-		"--leader-elect=" + strconv.FormatBool(t.Spec.ControlPlane.Replicas > 1),
+		t.LeaderElection(),
 		"--node-cidr-mask-size=24",
 		"--profiling=false",
 		"--requestheader-client-ca-file=" + controlplane.PKIFile(v1alpha1.SecretFrontProxyClient, "ca.crt"),

@@ -3,13 +3,10 @@ package scheduler
 
 import (
 	"fmt"
-	"strconv"
 
-	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	appsv1ac "k8s.io/client-go/applyconfigurations/apps/v1"
 	corev1ac "k8s.io/client-go/applyconfigurations/core/v1"
-	metav1ac "k8s.io/client-go/applyconfigurations/meta/v1"
 
 	"slipway.dev/api/v1alpha1"
 	"slipway.dev/operators/cluster/controlplane"
@@ -37,7 +34,7 @@ var PKI = []controlplane.SecretFiles{
 
 // Deployment runs the scheduler.
 func Deployment(t controlplane.Tenant) *appsv1ac.DeploymentApplyConfiguration {
-	template := t.Template(controlplane.Pod{
+	return t.Deployment(controlplane.Pod{
 		Component: controlplane.Scheduler,
 		Image:     t.Kubernetes(controlplane.Scheduler),
 		Command:   command(t),
@@ -48,16 +45,7 @@ func Deployment(t controlplane.Tenant) *appsv1ac.DeploymentApplyConfiguration {
 		Startup:   controlplane.StartupProbe(corev1.URISchemeHTTPS, "/livez"),
 		Liveness:  controlplane.LivenessProbe(corev1.URISchemeHTTPS, "/livez"),
 		Resources: controlplane.Requests("50m", "48Mi"),
-		Hosts:     map[string]string{t.ServiceHost(controlplane.APIServer): t.APIServerClusterIP},
 	})
-	return appsv1ac.Deployment(controlplane.Scheduler, t.HostedNamespace).
-		WithLabels(t.Labels(controlplane.Scheduler)).
-		WithSpec(appsv1ac.DeploymentSpec().
-			WithReplicas(t.Spec.ControlPlane.Replicas).
-			// A single replica holds no lease, so two must never run side by side.
-			WithStrategy(appsv1ac.DeploymentStrategy().WithType(appsv1.RecreateDeploymentStrategyType)).
-			WithSelector(metav1ac.LabelSelector().WithMatchLabels(t.Selector(controlplane.Scheduler))).
-			WithTemplate(template))
 }
 
 // command is kubeadm's (phases/controlplane/manifests.go of v1.36), but for what
@@ -72,7 +60,7 @@ func command(t controlplane.Tenant) []string {
 		// The kubelet probes the pod's address; everything but the health checks asks for authorization.
 		"--bind-address=0.0.0.0",
 		"--config=" + controlplane.ConfigFile(ConfigFileKey),
-		"--leader-elect=" + strconv.FormatBool(t.Spec.ControlPlane.Replicas > 1),
+		t.LeaderElection(),
 	}
 }
 
