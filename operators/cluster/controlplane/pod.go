@@ -5,7 +5,6 @@ import (
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/apimachinery/pkg/util/intstr"
 	corev1ac "k8s.io/client-go/applyconfigurations/core/v1"
 
@@ -45,7 +44,7 @@ type Pod struct {
 	Startup   *corev1ac.ProbeApplyConfiguration
 	Readiness *corev1ac.ProbeApplyConfiguration
 	Liveness  *corev1ac.ProbeApplyConfiguration
-	Resources *corev1ac.ResourceRequirementsApplyConfiguration
+	Resources Resources
 	// Hosts are addresses by host name, for /etc/hosts.
 	Hosts map[string]string
 	// ClusterDNS is for pods that find others by name; the rest does without.
@@ -69,12 +68,13 @@ func (t Tenant) Template(pod Pod) *corev1ac.PodTemplateSpecApplyConfiguration {
 		WithImagePullPolicy(corev1.PullIfNotPresent).
 		WithCommand(pod.Command...).
 		WithEnv(pod.Env...).
+		WithEnv(pod.Resources.goRuntime()...).
 		WithPorts(corev1ac.ContainerPort().WithName("probe").WithContainerPort(pod.Port).WithProtocol(corev1.ProtocolTCP)).
 		WithVolumeMounts(corev1ac.VolumeMount().WithName("pki").WithMountPath(PKIPath).WithReadOnly(true)).
 		WithVolumeMounts(pod.Mounts...).
 		WithStartupProbe(pod.Startup).
 		WithLivenessProbe(pod.Liveness).
-		WithResources(pod.Resources).
+		WithResources(pod.Resources.apply()).
 		WithSecurityContext(corev1ac.SecurityContext().
 			WithAllowPrivilegeEscalation(false).
 			WithReadOnlyRootFilesystem(true).
@@ -157,18 +157,4 @@ func LivenessProbe(scheme corev1.URIScheme, path string) *corev1ac.ProbeApplyCon
 func probe(scheme corev1.URIScheme, path string) *corev1ac.ProbeApplyConfiguration {
 	return corev1ac.Probe().WithHTTPGet(corev1ac.HTTPGetAction().
 		WithScheme(scheme).WithPath(path).WithPort(intstr.FromString("probe")))
-}
-
-// Requests are the resources that a component asks for, without limits.
-func Requests(cpu, memory string) *corev1ac.ResourceRequirementsApplyConfiguration {
-	return corev1ac.ResourceRequirements().WithRequests(corev1.ResourceList{
-		corev1.ResourceCPU:    resource.MustParse(cpu),
-		corev1.ResourceMemory: resource.MustParse(memory),
-	})
-}
-
-// CollectGarbageEarly makes a Go process trade a little CPU time for a third of
-// its memory: an idle API server takes 142 MB of anonymous memory where it took 187.
-func CollectGarbageEarly() *corev1ac.EnvVarApplyConfiguration {
-	return corev1ac.EnvVar().WithName("GOGC").WithValue("40")
 }

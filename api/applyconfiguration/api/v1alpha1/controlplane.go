@@ -14,8 +14,10 @@ type ControlPlaneApplyConfiguration struct {
 	// etcd sizes the store of the cluster's objects. It is the cluster's own,
 	// and nothing of it can change later.
 	Etcd *EtcdApplyConfiguration `json:"etcd,omitempty"`
-	// resources of each API server. The other components have fixed requests.
-	// Default: requests of 100m CPU and 256Mi memory, no limits.
+	// resources of each API server. The other components take a share of them,
+	// and how many requests are worked on at once follows the limit of memory.
+	// Default: requests of 25m CPU and 160Mi memory, and a limit of 1Gi memory,
+	// or of twice the request if that is more.
 	// Example: {requests: {cpu: 500m, memory: 1Gi}, limits: {memory: 2Gi}}
 	Resources *ControlPlaneResourcesApplyConfiguration `json:"resources,omitempty"`
 }

@@ -96,21 +96,21 @@ func StatefulSet(t controlplane.Tenant) (*appsv1ac.StatefulSetApplyConfiguration
 	if err != nil {
 		return nil, fmt.Errorf("encode network annotation: %w", err)
 	}
+	resources := t.Resources(controlplane.APIServer)
 	template := t.Template(controlplane.Pod{
 		Component: controlplane.APIServer,
 		Image:     t.Kubernetes(controlplane.APIServer),
-		Command:   command(t, prefix+"$(POD_INDEX)"),
+		Command:   command(t, prefix+"$(POD_INDEX)", resources),
 		Env: []*corev1ac.EnvVarApplyConfiguration{
 			corev1ac.EnvVar().WithName("POD_INDEX").WithValueFrom(corev1ac.EnvVarSource().
 				WithFieldRef(corev1ac.ObjectFieldSelector().WithFieldPath("metadata.labels['" + appsv1.PodIndexLabel + "']"))),
-			controlplane.CollectGarbageEarly(),
 		},
 		PKI:         PKI,
 		Port:        v1alpha1.APIServerPort,
 		Startup:     controlplane.StartupProbe(corev1.URISchemeHTTPS, "/readyz"),
 		Readiness:   controlplane.ReadinessProbe(corev1.URISchemeHTTPS, "/readyz"),
 		Liveness:    controlplane.LivenessProbe(corev1.URISchemeHTTPS, "/livez"),
-		Resources:   resources(t),
+		Resources:   resources,
 		Hosts:       map[string]string{t.ServiceHost(controlplane.EtcdClientService): t.EtcdClusterIP},
 		Annotations: map[string]string{"k8s.v1.cni.cncf.io/networks": string(networks)},
 	})
@@ -125,26 +125,12 @@ func StatefulSet(t controlplane.Tenant) (*appsv1ac.StatefulSetApplyConfiguration
 			WithTemplate(template)), nil
 }
 
-func resources(t controlplane.Tenant) *corev1ac.ResourceRequirementsApplyConfiguration {
-	wanted := t.Spec.ControlPlane.Resources
-	if len(wanted.Requests) == 0 && len(wanted.Limits) == 0 {
-		return controlplane.Requests("100m", "256Mi")
-	}
-	result := corev1ac.ResourceRequirements()
-	if len(wanted.Requests) > 0 {
-		result.WithRequests(wanted.Requests)
-	}
-	if len(wanted.Limits) > 0 {
-		result.WithLimits(wanted.Limits)
-	}
-	return result
-}
-
 // command is kubeadm's (phases/controlplane/manifests.go of v1.36), and
 // --enable-aggregator-routing: the API server has a NIC on the tenant's network
 // but no kube-proxy, so it calls webhooks and aggregated APIs at their
 // endpoints instead of their Services.
-func command(t controlplane.Tenant, advertiseAddress string) []string {
+func command(t controlplane.Tenant, advertiseAddress string, resources controlplane.Resources) []string {
+	reading, writing := requestsInFlight(resources)
 	return []string{
 		"kube-apiserver",
 		"--advertise-address=" + advertiseAddress,
@@ -163,6 +149,8 @@ func command(t controlplane.Tenant, advertiseAddress string) []string {
 		// Guests serve with certificates that the tenant's own CA has signed.
 		"--kubelet-certificate-authority=" + controlplane.PKIFile(v1alpha1.SecretAPIServer, "ca.crt"),
 		"--kubelet-preferred-address-types=InternalIP",
+		fmt.Sprintf("--max-mutating-requests-inflight=%d", writing),
+		fmt.Sprintf("--max-requests-inflight=%d", reading),
 		"--profiling=false",
 		"--proxy-client-cert-file=" + controlplane.PKIFile(v1alpha1.SecretFrontProxyClient, corev1.TLSCertKey),
 		"--proxy-client-key-file=" + controlplane.PKIFile(v1alpha1.SecretFrontProxyClient, corev1.TLSPrivateKeyKey),
@@ -179,6 +167,19 @@ func command(t controlplane.Tenant, advertiseAddress string) []string {
 		"--tls-cert-file=" + controlplane.PKIFile(v1alpha1.SecretAPIServer, corev1.TLSCertKey),
 		"--tls-private-key-file=" + controlplane.PKIFile(v1alpha1.SecretAPIServer, corev1.TLSPrivateKeyKey),
 	}
+}
+
+// requestsInFlight are how many requests an API server works on at once, reads
+// and writes, in proportion to its memory; the rest wait in the queues of API
+// Priority and Fairness. A body has up to 3 MiB and takes some 10 MiB while it
+// is decoded and stored, so 50 writes fill half a gibibyte. Kubernetes' defaults
+// are 400 and 200, and what kube-up gives its largest is 3000 and 1000
+// (cluster/gce/gci/configure-kubeapiserver.sh of v1.36).
+func requestsInFlight(resources controlplane.Resources) (reading, writing int64) {
+	const gibibyte = 1 << 30
+	writing = resources.Limits.Memory().Value() * 50 / gibibyte
+	writing = min(max(writing, 20), 1000)
+	return 2 * writing, writing
 }
 
 // ServingNames are all names and addresses under which API servers are found.

@@ -88,3 +88,32 @@ func TestServingNames(t *testing.T) {
 	}
 	golden.Objects(t, "names", map[string][]string{"dnsNames": names, "ipAddresses": addresses})
 }
+
+// An API server with more memory works on more requests at once, and its heap
+// ends below its limit.
+func TestRequestsInFlightFollowMemory(t *testing.T) {
+	for limit, want := range map[string][]string{
+		"64Mi":  {"--max-requests-inflight=40", "--max-mutating-requests-inflight=20", "GOMEMLIMIT=57MiB"},
+		"4Gi":   {"--max-requests-inflight=400", "--max-mutating-requests-inflight=200", "GOMEMLIMIT=3686MiB"},
+		"128Gi": {"--max-requests-inflight=2000", "--max-mutating-requests-inflight=1000", "GOMEMLIMIT=117964MiB"},
+	} {
+		tenant := controlplanetest.Tenant()
+		tenant.Spec.ControlPlane.Resources.Limits = corev1.ResourceList{corev1.ResourceMemory: resource.MustParse(limit)}
+		set, err := apiserver.StatefulSet(tenant)
+		if err != nil {
+			t.Fatal(err)
+		}
+		container := set.Spec.Template.Spec.Containers[0]
+		settings := container.Command
+		for _, variable := range container.Env {
+			if variable.Value != nil {
+				settings = append(settings, *variable.Name+"="+*variable.Value)
+			}
+		}
+		for _, setting := range want {
+			if !slices.Contains(settings, setting) {
+				t.Errorf("limit %s: no %s in %q", limit, setting, settings)
+			}
+		}
+	}
+}

@@ -4,7 +4,6 @@ package controllermanager
 import (
 	corev1 "k8s.io/api/core/v1"
 	appsv1ac "k8s.io/client-go/applyconfigurations/apps/v1"
-	corev1ac "k8s.io/client-go/applyconfigurations/core/v1"
 
 	"slipway.dev/api/v1alpha1"
 	"slipway.dev/operators/cluster/controlplane"
@@ -30,13 +29,12 @@ func Deployment(t controlplane.Tenant) *appsv1ac.DeploymentApplyConfiguration {
 		Component: controlplane.ControllerManager,
 		Image:     t.Kubernetes(controlplane.ControllerManager),
 		Command:   command(t),
-		Env:       []*corev1ac.EnvVarApplyConfiguration{controlplane.CollectGarbageEarly()},
 		PKI:       PKI,
 		Config:    controlplane.SecretFiles{Secret: KubeconfigSecret, Keys: []string{v1alpha1.KubeconfigKey}},
 		Port:      port,
 		Startup:   controlplane.StartupProbe(corev1.URISchemeHTTPS, "/healthz"),
 		Liveness:  controlplane.LivenessProbe(corev1.URISchemeHTTPS, "/healthz"),
-		Resources: controlplane.Requests("50m", "64Mi"),
+		Resources: t.Resources(controlplane.ControllerManager),
 	})
 }
 

@@ -105,7 +105,6 @@ func StatefulSet(t controlplane.Tenant) *appsv1ac.StatefulSetApplyConfiguration 
 		Env: []*corev1ac.EnvVarApplyConfiguration{
 			corev1ac.EnvVar().WithName("POD_NAME").WithValueFrom(corev1ac.EnvVarSource().
 				WithFieldRef(corev1ac.ObjectFieldSelector().WithFieldPath("metadata.name"))),
-			controlplane.CollectGarbageEarly(),
 		},
 		PKI:       PKI,
 		Mounts:    []*corev1ac.VolumeMountApplyConfiguration{corev1ac.VolumeMount().WithName(dataVolume).WithMountPath(dataPath)},
@@ -113,7 +112,7 @@ func StatefulSet(t controlplane.Tenant) *appsv1ac.StatefulSetApplyConfiguration 
 		Startup:   controlplane.StartupProbe(corev1.URISchemeHTTP, "/readyz"),
 		Readiness: controlplane.ReadinessProbe(corev1.URISchemeHTTP, "/readyz"),
 		Liveness:  controlplane.LivenessProbe(corev1.URISchemeHTTP, "/livez"),
-		Resources: controlplane.Requests("50m", "64Mi"),
+		Resources: t.Resources(controlplane.Etcd),
 		// Members find each other by name.
 		ClusterDNS: true,
 	})

@@ -6,7 +6,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	appsv1ac "k8s.io/client-go/applyconfigurations/apps/v1"
-	corev1ac "k8s.io/client-go/applyconfigurations/core/v1"
 
 	"slipway.dev/api/v1alpha1"
 	"slipway.dev/operators/cluster/controlplane"
@@ -38,13 +37,12 @@ func Deployment(t controlplane.Tenant) *appsv1ac.DeploymentApplyConfiguration {
 		Component: controlplane.Scheduler,
 		Image:     t.Kubernetes(controlplane.Scheduler),
 		Command:   command(t),
-		Env:       []*corev1ac.EnvVarApplyConfiguration{controlplane.CollectGarbageEarly()},
 		PKI:       PKI,
 		Config:    controlplane.SecretFiles{Secret: ConfigSecret, Keys: []string{v1alpha1.KubeconfigKey, ConfigFileKey}},
 		Port:      port,
 		Startup:   controlplane.StartupProbe(corev1.URISchemeHTTPS, "/livez"),
 		Liveness:  controlplane.LivenessProbe(corev1.URISchemeHTTPS, "/livez"),
-		Resources: controlplane.Requests("50m", "48Mi"),
+		Resources: t.Resources(controlplane.Scheduler),
 	})
 }
 

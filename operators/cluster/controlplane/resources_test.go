@@ -1,0 +1,104 @@
+package controlplane_test
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+
+	"slipway.dev/api/v1alpha1"
+	"slipway.dev/operators/cluster/controlplane"
+	"slipway.dev/operators/cluster/controlplane/controlplanetest"
+)
+
+func list(cpu, memory string) corev1.ResourceList {
+	result := corev1.ResourceList{}
+	if cpu != "" {
+		result[corev1.ResourceCPU] = resource.MustParse(cpu)
+	}
+	if memory != "" {
+		result[corev1.ResourceMemory] = resource.MustParse(memory)
+	}
+	return result
+}
+
+func describe(r controlplane.Resources) string {
+	return fmt.Sprintf("%s %s, limits %s %s", r.Requests.Cpu(), r.Requests.Memory(), r.Limits.Cpu(), r.Limits.Memory())
+}
+
+func TestResources(t *testing.T) {
+	for name, test := range map[string]struct {
+		requests, limits                        corev1.ResourceList
+		apiServer, etcd, controllers, scheduler string
+	}{
+		"nothing asked for": {
+			apiServer: "25m 160Mi, limits 0 1Gi", etcd: "15m 32Mi, limits 0 0",
+			controllers: "10m 40Mi, limits 0 512Mi", scheduler: "5m 20Mi, limits 0 256Mi",
+		},
+		"a limit alone leaves the request": {
+			limits:    list("2", "4Gi"),
+			apiServer: "25m 160Mi, limits 2 4Gi", etcd: "15m 32Mi, limits 0 0",
+			controllers: "10m 40Mi, limits 0 2Gi", scheduler: "5m 20Mi, limits 0 1Gi",
+		},
+		"a small limit lowers the request": {
+			limits:    list("10m", "128Mi"),
+			apiServer: "10m 128Mi, limits 10m 128Mi", etcd: "15m 32Mi, limits 0 0",
+			controllers: "10m 40Mi, limits 0 128Mi", scheduler: "5m 20Mi, limits 0 128Mi",
+		},
+		"a large request raises the limit": {
+			requests:  list("1", "2Gi"),
+			apiServer: "1 2Gi, limits 0 4Gi", etcd: "600m 409Mi, limits 0 0",
+			controllers: "400m 512Mi, limits 0 2Gi", scheduler: "200m 256Mi, limits 0 1Gi",
+		},
+		"a small request is the API server's alone": {
+			requests:  list("1m", "1Mi"),
+			apiServer: "1m 1Mi, limits 0 1Gi", etcd: "15m 32Mi, limits 0 0",
+			controllers: "10m 40Mi, limits 0 512Mi", scheduler: "5m 20Mi, limits 0 256Mi",
+		},
+		"a request above the limit is lowered to it": {
+			requests: list("", "3Gi"), limits: list("", "2Gi"),
+			apiServer: "25m 2Gi, limits 0 2Gi", etcd: "15m 409Mi, limits 0 0",
+			controllers: "10m 512Mi, limits 0 1Gi", scheduler: "5m 256Mi, limits 0 512Mi",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			tenant := controlplanetest.Tenant()
+			tenant.Spec.ControlPlane.Resources = v1alpha1.ControlPlaneResources{Requests: test.requests, Limits: test.limits}
+			want := map[string]string{
+				controlplane.APIServer: test.apiServer, controlplane.Etcd: test.etcd,
+				controlplane.ControllerManager: test.controllers, controlplane.Scheduler: test.scheduler,
+			}
+			got := map[string]string{}
+			for component := range want {
+				got[component] = describe(tenant.Resources(component))
+			}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// What a plane asks for is what ten of them on two processors leave room for.
+func TestAnIdlePlaneAsksForLittle(t *testing.T) {
+	tenant := controlplanetest.Tenant()
+	var cpu, memory resource.Quantity
+	for _, component := range []string{controlplane.APIServer, controlplane.Etcd, controlplane.ControllerManager, controlplane.Scheduler} {
+		requests := tenant.Resources(component).Requests
+		cpu.Add(*requests.Cpu())
+		memory.Add(*requests.Memory())
+	}
+	if cpu.Cmp(resource.MustParse("60m")) > 0 || memory.Cmp(resource.MustParse("256Mi")) > 0 {
+		t.Errorf("a plane asks for %s and %s, more than 60m and 256Mi", &cpu, &memory)
+	}
+}
+
+func TestALimitIsNeverBelowTheRequest(t *testing.T) {
+	tenant := controlplanetest.Tenant()
+	tenant.Spec.ControlPlane.Resources.Requests = list("", "8Gi")
+	if got := describe(tenant.Resources(controlplane.Etcd).WithMemoryLimit(1 << 20)); got != "15m 1638Mi, limits 0 1638Mi" {
+		t.Error(got)
+	}
+}
