@@ -88,6 +88,7 @@ func (t Tenant) Template(pod Pod) *corev1ac.PodTemplateSpecApplyConfiguration {
 		dnsPolicy = corev1.DNSClusterFirst
 	}
 	spec := corev1ac.PodSpec().
+		WithPriorityClassName(v1alpha1.PriorityClassControlPlanes).
 		WithAutomountServiceAccountToken(false).
 		WithEnableServiceLinks(false).
 		WithDNSPolicy(dnsPolicy).
