@@ -3,12 +3,10 @@ package etcd
 
 import (
 	"fmt"
-	"strconv"
 	"strings"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/apimachinery/pkg/util/intstr"
 	appsv1ac "k8s.io/client-go/applyconfigurations/apps/v1"
 	corev1ac "k8s.io/client-go/applyconfigurations/core/v1"
@@ -112,7 +110,7 @@ func StatefulSet(t controlplane.Tenant) *appsv1ac.StatefulSetApplyConfiguration 
 		Startup:   controlplane.StartupProbe(corev1.URISchemeHTTP, "/readyz"),
 		Readiness: controlplane.ReadinessProbe(corev1.URISchemeHTTP, "/readyz"),
 		Liveness:  controlplane.LivenessProbe(corev1.URISchemeHTTP, "/livez"),
-		Resources: t.Resources(controlplane.Etcd),
+		Resources: resources(t),
 		// Members find each other by name.
 		ClusterDNS: true,
 	})
@@ -160,16 +158,13 @@ func command(t controlplane.Tenant) []string {
 		fmt.Sprintf("--listen-metrics-urls=http://0.0.0.0:%d", metricsPort),
 		"--feature-gates=InitialCorruptCheck=true",
 		"--watch-progress-notify-interval=5s",
-		// Fewer entries of the log are held in memory between snapshots.
-		"--snapshot-count=2000",
+		fmt.Sprintf("--snapshot-count=%d", snapshotCount),
+		fmt.Sprintf("--snapshot-catchup-entries=%d", catchUpEntries(t)),
+		"--max-wals=2",
 		"--auto-compaction-mode=periodic",
 		"--auto-compaction-retention=1h",
-		"--quota-backend-bytes=" + strconv.FormatInt(quota(t.Spec.ControlPlane.Etcd.Storage), 10),
+		fmt.Sprintf("--quota-backend-bytes=%d", quota(t.Spec.ControlPlane.Etcd.Storage)),
+		// What a tenant has deleted is given back when its store starts anew.
+		"--bootstrap-defrag-threshold-megabytes=64",
 	}
-}
-
-// quota leaves a third of the volume to the log and to snapshots, and stays
-// below the 8 GiB that etcd recommends (etcd.io/docs/v3.6/dev-guide/limit).
-func quota(storage resource.Quantity) int64 {
-	return min(storage.Value()/3*2, 8<<30)
 }
