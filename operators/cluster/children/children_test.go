@@ -45,7 +45,8 @@ func TestChildren(t *testing.T) {
 	}
 	cluster := &v1alpha1.TenantCluster{ObjectMeta: metav1.ObjectMeta{Namespace: "team", Name: "demo", UID: "some-uid"}}
 	golden.Objects(t, "children", children.Namespace(cluster), children.TenantNetwork(tenant), pki,
-		children.TenantDNS(tenant, "team", []string{"192.0.2.1"}), ports[0], pools[0], pools[1])
+		children.TenantDNS(tenant, "team", []string{"192.0.2.1"}), ports[0], pools[0], pools[1],
+		children.ResourceQuota(tenant, nil))
 }
 
 func TestRegistrySecrets(t *testing.T) {
