@@ -4,6 +4,7 @@ package kubeconfig
 import (
 	"fmt"
 
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 )
@@ -21,22 +22,27 @@ type User struct {
 	CAFile          string
 }
 
-// Encode gives the kubeconfig of a user for one cluster at a server, a URL.
-func Encode(cluster, server string, user User) ([]byte, error) {
+// Encode gives the kubeconfig of a user for a TenantCluster at a server, a URL.
+// Its entries are named after the TenantCluster and its namespace, so that
+// those of several can be merged into one file: of entries of the same name
+// kubectl takes the first, and a user would meet the wrong cluster.
+func Encode(tenant types.NamespacedName, server string, user User) ([]byte, error) {
+	cluster := tenant.Name + "." + tenant.Namespace
+	identity := user.Name + "." + cluster
+	context := user.Name + "@" + cluster
 	config := clientcmdapi.NewConfig()
 	config.Clusters[cluster] = &clientcmdapi.Cluster{
 		Server:                   server,
 		CertificateAuthority:     user.CAFile,
 		CertificateAuthorityData: user.CA,
 	}
-	config.AuthInfos[user.Name] = &clientcmdapi.AuthInfo{
+	config.AuthInfos[identity] = &clientcmdapi.AuthInfo{
 		ClientCertificate:     user.CertificateFile,
 		ClientKey:             user.KeyFile,
 		ClientCertificateData: user.Certificate,
 		ClientKeyData:         user.Key,
 	}
-	context := user.Name + "@" + cluster
-	config.Contexts[context] = &clientcmdapi.Context{Cluster: cluster, AuthInfo: user.Name}
+	config.Contexts[context] = &clientcmdapi.Context{Cluster: cluster, AuthInfo: identity}
 	config.CurrentContext = context
 	encoded, err := clientcmd.Write(*config)
 	if err != nil {

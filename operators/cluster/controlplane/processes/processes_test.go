@@ -22,6 +22,7 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/rest"
@@ -170,7 +171,7 @@ func (h *host) issuePKI() {
 func (h *host) writeKubeconfig(secret string) string {
 	h.Helper()
 	pki := filepath.Join(h.folder, "pki", secret)
-	encoded, err := kubeconfig.Encode("demo", "https://127.0.0.1:"+h.ports["6443"], kubeconfig.User{
+	encoded, err := kubeconfig.Encode(types.NamespacedName{Namespace: "team", Name: "demo"}, "https://127.0.0.1:"+h.ports["6443"], kubeconfig.User{
 		Name: secret, CertificateFile: filepath.Join(pki, "tls.crt"), KeyFile: filepath.Join(pki, "tls.key"), CAFile: filepath.Join(pki, "ca.crt"),
 	})
 	if err != nil {
