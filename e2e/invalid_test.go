@@ -114,7 +114,7 @@ func TestRejectedChange(t *testing.T) {
 }
 
 // A specification that is valid but cannot be met says in its status which
-// object blocks, and recovers when that is mended. Three things block this
+// object blocks, and recovers when that is mended. Four things block this
 // tenant's worker, one behind the other.
 func TestImpossible(t *testing.T) {
 	restoreImage := removeTag(t, guestImage)
@@ -125,7 +125,15 @@ func TestImpossible(t *testing.T) {
 
 	te.awaitBlocked(t, "Secret late of registry "+env.registry.host+" not found")
 	late := registryCA(te.Namespace, "late")
+	late.Labels = nil
 	if err := env.management.Create(t.Context(), late); err != nil {
+		t.Fatal(err)
+	}
+
+	te.awaitBlocked(t, "Secret late of registry "+env.registry.host+" may not be given to workers")
+	shareable := late.DeepCopy()
+	shareable.Labels = map[string]string{v1alpha1.LabelShareWithWorkers: "true"}
+	if err := env.management.Patch(t.Context(), shareable, client.MergeFrom(late)); err != nil {
 		t.Fatal(err)
 	}
 

@@ -52,7 +52,7 @@ func newNamespace(ctx context.Context, name string) error {
 		&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}},
 		registryCA(name, "registry-ca"),
 		&corev1.Secret{
-			ObjectMeta: metav1.ObjectMeta{Namespace: name, Name: "registry-credentials"},
+			ObjectMeta: shared(name, "registry-credentials"),
 			Type:       corev1.SecretTypeBasicAuth,
 			StringData: map[string]string{"username": env.registry.username, "password": env.registry.password},
 		},
@@ -67,9 +67,14 @@ func newNamespace(ctx context.Context, name string) error {
 
 func registryCA(namespace, name string) *corev1.Secret {
 	return &corev1.Secret{
-		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name},
+		ObjectMeta: shared(namespace, name),
 		Data:       map[string][]byte{"ca.crt": env.registry.ca},
 	}
+}
+
+// shared is the metadata of a Secret that workers may be given.
+func shared(namespace, name string) metav1.ObjectMeta {
+	return metav1.ObjectMeta{Namespace: namespace, Name: name, Labels: map[string]string{v1alpha1.LabelShareWithWorkers: "true"}}
 }
 
 // submit creates a TenantCluster and deletes it when the story ends.

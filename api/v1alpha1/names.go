@@ -20,6 +20,9 @@ const (
 	AnnotationTenantUID = "slipway.dev/tenant-uid"
 	// AnnotationPKIHash on a pod is the hash over the Secrets that it mounts.
 	AnnotationPKIHash = "slipway.dev/pki-hash"
+	// LabelShareWithWorkers, with the value "true", is how the owner of a Secret lets a TenantCluster beside it give the
+	// Secret to its workers, whose users can read it. Who may make TenantClusters may not for that read Secrets.
+	LabelShareWithWorkers = "slipway.dev/share-with-workers"
 )
 
 // Priority classes, made by the chart, highest first.

@@ -27,8 +27,10 @@ type Registry struct {
 	// +kubebuilder:validation:XValidation:rule="!self.matches('^https?://([^/@]*[.])?[0-9]+(:[^/@]*)?(/|$)') || isIP(self.split('/')[2].split(':')[0])",message="the host of endpoint ends like an address and is none; use a DNS name or an IPv4 address, for example https://mirror.example.com:5000"
 	Endpoint string `json:"endpoint"`
 
-	// caSecretName is a Secret beside the TenantCluster. Its key ca.crt is the
-	// certificate authority, in PEM, that signed the endpoint's certificate.
+	// caSecretName is a Secret beside the TenantCluster, Opaque or of type
+	// kubernetes.io/tls and with the label slipway.dev/share-with-workers=true.
+	// Its key ca.crt is the certificate authority, in PEM, that signed the
+	// endpoint's certificate.
 	// Default: the public authorities.
 	// Example: mirror-ca
 	// +optional
@@ -37,7 +39,9 @@ type Registry struct {
 	CASecretName string `json:"caSecretName,omitempty"`
 
 	// credentialsSecretName is a Secret of type kubernetes.io/basic-auth beside
-	// the TenantCluster, with the keys username and password.
+	// the TenantCluster, with the keys username and password and the label
+	// slipway.dev/share-with-workers=true. Whoever administers the cluster can
+	// read them: use an account that can do nothing but pull.
 	// Default: no credentials.
 	// Example: mirror-credentials
 	// +optional

@@ -69,14 +69,6 @@ func usage(t *testing.T, tenant controlplane.Tenant, workers int) corev1.Resourc
 	}
 	pods := *servers.Spec.Replicas + *etcd.StatefulSet(tenant).Spec.Replicas +
 		*scheduler.Deployment(tenant).Spec.Replicas + *controllermanager.Deployment(tenant).Spec.Replicas
-	sources := map[string]*corev1.Secret{}
-	for _, name := range children.RegistrySecretNames(tenant.Spec) {
-		sources[name] = &corev1.Secret{Data: map[string][]byte{"ca.crt": nil, "username": nil, "password": nil}}
-	}
-	copies, problems := children.RegistrySecrets(tenant, sources)
-	if len(problems) > 0 {
-		t.Fatal(problems)
-	}
 	const kubeconfigs = 5
 	claims := etcd.Claims(tenant)
 	var storage resource.Quantity
@@ -86,7 +78,7 @@ func usage(t *testing.T, tenant controlplane.Tenant, workers int) corev1.Resourc
 	number := func(n int) resource.Quantity { return *resource.NewQuantity(int64(n), resource.DecimalSI) }
 	return corev1.ResourceList{
 		corev1.ResourcePods:                   number(int(pods) + 2*workers),
-		corev1.ResourceSecrets:                number(2*len(tenant.IssuedSecrets) + kubeconfigs + len(copies) + 2*workers),
+		corev1.ResourceSecrets:                number(2*len(tenant.IssuedSecrets) + kubeconfigs + 2*len(tenant.Spec.Registries) + 2*workers),
 		corev1.ResourceServices:               number(3),
 		corev1.ResourceServicesNodePorts:      number(1),
 		corev1.ResourceServicesLoadBalancers:  number(1),

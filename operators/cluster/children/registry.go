@@ -45,38 +45,89 @@ func RegistrySecretNames(spec v1alpha1.TenantClusterSpec) []string {
 	return names
 }
 
-// RegistrySecrets copies the registries' Secrets into the hosted namespace:
-// only the keys that are used. problems names what is missing in the sources,
-// which are by name.
-func RegistrySecrets(t controlplane.Tenant, sources map[string]*corev1.Secret) (copies []*corev1ac.SecretApplyConfiguration, problems []string) {
-	written := map[string]bool{}
-	add := func(host, source, target string, secretType corev1.SecretType, keys ...string) {
-		if source == "" || written[target] {
-			return
-		}
-		written[target] = true
-		secret := sources[source]
-		if secret == nil {
-			problems = append(problems, fmt.Sprintf("Secret %s of registry %s not found", source, host))
-			return
-		}
-		data := map[string][]byte{}
-		for _, key := range keys {
-			value, ok := secret.Data[key]
-			if !ok {
-				problems = append(problems, fmt.Sprintf("Secret %s of registry %s has no key %s", source, host, key))
-				return
-			}
-			data[key] = value
-		}
-		copies = append(copies, corev1ac.Secret(target, t.HostedNamespace).
-			WithLabels(labels(t)).WithLabels(map[string]string{LabelRegistry: "true"}).
-			WithType(secretType).WithData(data))
+// registrySecret is one of a registry's Secrets: where it comes from, which
+// types it can have, the first of them its copy's, which keys are copied, and
+// how a good one is made.
+type registrySecret struct {
+	source, target string
+	types          []corev1.SecretType
+	keys           []string
+	make           string
+}
+
+func registrySecrets(registry v1alpha1.Registry) []registrySecret {
+	var result []registrySecret
+	if name := registry.CASecretName; name != "" {
+		result = append(result, registrySecret{
+			source: name, target: caCopy(name),
+			types: []corev1.SecretType{corev1.SecretTypeOpaque, corev1.SecretTypeTLS},
+			keys:  []string{"ca.crt"},
+			make:  "--from-file=ca.crt",
+		})
 	}
+	if name := registry.CredentialsSecretName; name != "" {
+		result = append(result, registrySecret{
+			source: name, target: credentialsCopy(name),
+			types: []corev1.SecretType{corev1.SecretTypeBasicAuth},
+			keys:  []string{corev1.BasicAuthUsernameKey, corev1.BasicAuthPasswordKey},
+			make:  "--type=kubernetes.io/basic-auth --from-literal=username=NAME --from-literal=password=PASSWORD",
+		})
+	}
+	return result
+}
+
+// RegistrySecrets copies the registries' Secrets into the hosted namespace, from
+// where they reach the workers: only those that their owners let go there, of
+// the types that registries have, and of those the keys that are used. Else
+// whoever may make a TenantCluster could read any Secret beside it. problems
+// says what is wrong with the sources, which are by name.
+func RegistrySecrets(t controlplane.Tenant, sources map[string]*corev1.Secret) (copies []*corev1ac.SecretApplyConfiguration, problems []string) {
+	seen := map[string]bool{}
 	for _, registry := range t.Spec.Registries {
-		add(registry.Host, registry.CASecretName, caCopy(registry.CASecretName), corev1.SecretTypeOpaque, "ca.crt")
-		add(registry.Host, registry.CredentialsSecretName, credentialsCopy(registry.CredentialsSecretName),
-			corev1.SecretTypeBasicAuth, corev1.BasicAuthUsernameKey, corev1.BasicAuthPasswordKey)
+		for _, wanted := range registrySecrets(registry) {
+			if seen[wanted.target] {
+				continue
+			}
+			seen[wanted.target] = true
+			secret := sources[wanted.source]
+			if problem := wanted.problem(secret); problem != "" {
+				problems = append(problems, fmt.Sprintf("Secret %s of registry %s %s", wanted.source, registry.Host, problem))
+				continue
+			}
+			copies = append(copies, wanted.copy(t, secret))
+		}
 	}
 	return copies, problems
+}
+
+// problem says what is wrong with a source; nothing of what is in it unless it
+// is shared.
+func (r registrySecret) problem(secret *corev1.Secret) string {
+	if secret == nil {
+		return "not found"
+	}
+	if secret.Labels[v1alpha1.LabelShareWithWorkers] != "true" {
+		return fmt.Sprintf("may not be given to workers; allow it with: kubectl label secret -n %s %s %s=true",
+			secret.Namespace, secret.Name, v1alpha1.LabelShareWithWorkers)
+	}
+	if !slices.Contains(r.types, secret.Type) {
+		return fmt.Sprintf("has the type %s; make it anew with: kubectl create secret generic -n %s %s %s",
+			secret.Type, secret.Namespace, secret.Name, r.make)
+	}
+	for _, key := range r.keys {
+		if _, ok := secret.Data[key]; !ok {
+			return "has no key " + key
+		}
+	}
+	return ""
+}
+
+func (r registrySecret) copy(t controlplane.Tenant, secret *corev1.Secret) *corev1ac.SecretApplyConfiguration {
+	data := map[string][]byte{}
+	for _, key := range r.keys {
+		data[key] = secret.Data[key]
+	}
+	return corev1ac.Secret(r.target, t.HostedNamespace).
+		WithLabels(labels(t)).WithLabels(map[string]string{LabelRegistry: "true"}).
+		WithType(r.types[0]).WithData(data)
 }

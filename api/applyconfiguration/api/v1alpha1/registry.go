@@ -15,13 +15,17 @@ type RegistryApplyConfiguration struct {
 	// and if need be a port and a path.
 	// Example: https://mirror.example.com:5000
 	Endpoint *string `json:"endpoint,omitempty"`
-	// caSecretName is a Secret beside the TenantCluster. Its key ca.crt is the
-	// certificate authority, in PEM, that signed the endpoint's certificate.
+	// caSecretName is a Secret beside the TenantCluster, Opaque or of type
+	// kubernetes.io/tls and with the label slipway.dev/share-with-workers=true.
+	// Its key ca.crt is the certificate authority, in PEM, that signed the
+	// endpoint's certificate.
 	// Default: the public authorities.
 	// Example: mirror-ca
 	CASecretName *string `json:"caSecretName,omitempty"`
 	// credentialsSecretName is a Secret of type kubernetes.io/basic-auth beside
-	// the TenantCluster, with the keys username and password.
+	// the TenantCluster, with the keys username and password and the label
+	// slipway.dev/share-with-workers=true. Whoever administers the cluster can
+	// read them: use an account that can do nothing but pull.
 	// Default: no credentials.
 	// Example: mirror-credentials
 	CredentialsSecretName *string `json:"credentialsSecretName,omitempty"`
