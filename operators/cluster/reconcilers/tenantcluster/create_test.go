@@ -138,7 +138,7 @@ func messagesNameWhatBlocks(e *environment) {
 	e.reconcile()
 	e.wantCondition(v1alpha1.ConditionWorkersReady, "False InvalidReference: Secret mirror-ca of registry docker.io not found")
 
-	e.create(&corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: e.team, Name: "mirror-ca"}, Data: map[string][]byte{"ca.crt": []byte("pem")}})
+	e.create(&corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: e.team, Name: "mirror-ca", Labels: map[string]string{v1alpha1.LabelShareWithWorkers: "true"}}, Data: map[string][]byte{"ca.crt": []byte("pem")}})
 	e.reconcile()
 	copied := &corev1.Secret{}
 	e.get(copied, e.hosted, "registry-ca-mirror-ca")

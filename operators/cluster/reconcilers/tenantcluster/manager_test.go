@@ -64,7 +64,7 @@ func managerIsWokenByEverything(e *environment) {
 	spec["registries"] = []any{map[string]any{"host": "docker.io", "endpoint": "https://mirror.example.com", "caSecretName": "mirror-ca"}}
 	e.createCluster(spec)
 	e.await("children", func() error { return e.find(&v1alpha1.NetworkPort{}, e.hosted, "kube-apiserver-0") })
-	e.create(&corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: e.team, Name: "mirror-ca"}, Data: map[string][]byte{"ca.crt": []byte("pem")}})
+	e.create(&corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: e.team, Name: "mirror-ca", Labels: map[string]string{v1alpha1.LabelShareWithWorkers: "true"}}, Data: map[string][]byte{"ca.crt": []byte("pem")}})
 	e.await("the copy of the user's Secret", func() error { return e.find(&corev1.Secret{}, e.hosted, "registry-ca-mirror-ca") })
 	e.issuePKI()
 	e.await("the user's kubeconfig", func() error { return e.find(&corev1.Secret{}, e.team, "demo-kubeconfig") })
