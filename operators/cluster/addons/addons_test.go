@@ -12,7 +12,10 @@ func TestRBAC(t *testing.T) {
 }
 
 func TestClusterDNS(t *testing.T) {
-	objects := addons.ClusterDNS(addons.DNS{Image: "registry.example.com/coredns:v1.15.0", Domain: "cluster.local", Address: "10.96.0.10", Replicas: 1})
+	objects := addons.ClusterDNS(addons.DNS{
+		Image: "registry.example.com/coredns:v1.15.0", Domain: "cluster.local", IssuerHost: "some-uid.kubernetes.default.svc.cluster.local",
+		Address: "10.96.0.10", Replicas: 1,
+	})
 	golden.Objects(t, "coredns", toAny(objects)...)
 }
 

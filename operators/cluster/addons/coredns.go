@@ -34,6 +34,8 @@ type DNS struct {
 	Image string
 	// Domain inside the tenant.
 	Domain string
+	// IssuerHost is the name of the issuer of the tenant's service accounts.
+	IssuerHost string
 	// Address of its Service.
 	Address string
 	// Replicas of CoreDNS.
@@ -48,15 +50,18 @@ func ClusterDNS(dns DNS) []runtime.ApplyConfiguration {
 			rule("").WithResources("endpoints", "services", "pods", "namespaces").WithVerbs("list", "watch"),
 			rule("discovery.k8s.io").WithResources("endpointslices").WithVerbs("list", "watch")),
 		bind(coreDNSRole, coreDNSRole, rbacv1ac.Subject().WithKind("ServiceAccount").WithName(CoreDNS).WithNamespace(systemNamespace)),
-		corev1ac.ConfigMap(CoreDNS, systemNamespace).WithData(map[string]string{configFile: corefile(dns.Domain)}),
+		corev1ac.ConfigMap(CoreDNS, systemNamespace).WithData(map[string]string{configFile: corefile(dns)}),
 		service(dns.Address),
 		deployment(dns),
 	}
 }
 
-func corefile(domain string) string {
+// corefile has beside kubeadm's the name of the issuer of service accounts,
+// which leads to the API server as kubernetes.default.svc does.
+func corefile(dns DNS) string {
 	return fmt.Sprintf(`.:53 {
     errors
+    rewrite name exact %[2]s kubernetes.default.svc.%[1]s
     health {
        lameduck 5s
     }
@@ -78,7 +83,7 @@ func corefile(domain string) string {
     reload
     loadbalance
 }
-`, domain)
+`, dns.Domain, dns.IssuerHost)
 }
 
 func service(address string) *corev1ac.ServiceApplyConfiguration {

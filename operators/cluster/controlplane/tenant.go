@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"slices"
 
+	"k8s.io/apimachinery/pkg/types"
+
 	"slipway.dev/api/v1alpha1"
 )
 
@@ -18,8 +20,10 @@ type Tenant struct {
 	Name string
 	// HostedNamespace holds the control plane.
 	HostedNamespace string
-	Spec            v1alpha1.TenantClusterSpec
-	Images          Images
+	// UID of the TenantCluster.
+	UID    types.UID
+	Spec   v1alpha1.TenantClusterSpec
+	Images Images
 	// IssuedSecrets are the hashes of the key pairs that are there, by the name of their Secret.
 	IssuedSecrets map[string]string
 	// EtcdClusterIP and APIServerClusterIP are the addresses of the Services in
@@ -60,6 +64,24 @@ func (t Tenant) Selector(component string) map[string]string {
 // ServiceHost is the name of a Service of this control plane.
 func (t Tenant) ServiceHost(service string) string {
 	return fmt.Sprintf("%s.%s.svc", service, t.HostedNamespace)
+}
+
+// KubernetesServiceHost is the name of the Kubernetes API in a tenant with that
+// DNS domain.
+func KubernetesServiceHost(domain string) string {
+	return "kubernetes.default.svc." + domain
+}
+
+// IssuerHost is the name of a tenant's API that no other tenant's has: that of
+// the issuer of its service accounts' tokens. Elsewhere all clusters issue in
+// the name of kubernetes.default.svc, and who trusts several cannot tell whose
+// a token is, nor where its keys are. A path below that name would do for
+// telling them apart, but the API server publishes its keys at the root alone.
+// The name is one inside the tenant, where issuers are asked: the cluster DNS
+// answers for it, and the API server's certificate has it. It follows from the
+// UID, so that a TenantCluster made anew under the same name is another issuer.
+func IssuerHost(tenant types.UID, domain string) string {
+	return string(tenant) + "." + KubernetesServiceHost(domain)
 }
 
 // MissingSecrets are those of the wanted Secrets that are not issued yet, sorted.

@@ -131,6 +131,7 @@ func StatefulSet(t controlplane.Tenant) (*appsv1ac.StatefulSetApplyConfiguration
 // endpoints instead of their Services.
 func command(t controlplane.Tenant, advertiseAddress string, resources controlplane.Resources) []string {
 	reading, writing := requestsInFlight(resources)
+	issuer := controlplane.IssuerHost(t.UID, t.Spec.DNS.Domain)
 	return []string{
 		"kube-apiserver",
 		"--advertise-address=" + advertiseAddress,
@@ -160,7 +161,11 @@ func command(t controlplane.Tenant, advertiseAddress string, resources controlpl
 		"--requestheader-group-headers=X-Remote-Group",
 		"--requestheader-username-headers=X-Remote-User",
 		fmt.Sprintf("--secure-port=%d", v1alpha1.APIServerPort),
-		"--service-account-issuer=https://kubernetes.default.svc." + t.Spec.DNS.Domain,
+		// The first issues tokens. The second is where programs expect the issuer: what asks for tokens of that audience
+		// gets them, and those that were issued under that name stay valid.
+		"--service-account-issuer=https://" + issuer,
+		"--service-account-issuer=https://" + controlplane.KubernetesServiceHost(t.Spec.DNS.Domain),
+		"--service-account-jwks-uri=https://" + issuer + "/openid/v1/jwks",
 		"--service-account-key-file=" + controlplane.PKIFile(v1alpha1.SecretServiceAccount, "sa.pub"),
 		"--service-account-signing-key-file=" + controlplane.PKIFile(v1alpha1.SecretServiceAccount, "sa.key"),
 		"--service-cluster-ip-range=" + string(t.Spec.Network.ServiceCIDR),
@@ -186,10 +191,14 @@ func requestsInFlight(resources controlplane.Resources) (reading, writing int64)
 // The addresses of replicas that are not there yet are among them, so that
 // adding one needs no new certificate.
 func ServingNames(t controlplane.Tenant, external ...string) (dnsNames, addresses []string, err error) {
+	if t.UID == "" {
+		return nil, nil, fmt.Errorf("TenantCluster %s has no UID to name its issuer after", t.Name)
+	}
 	service := controlplane.APIServer
 	dnsNames = []string{
 		service, service + "." + t.HostedNamespace, t.ServiceHost(service),
-		"kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc." + t.Spec.DNS.Domain,
+		"kubernetes", "kubernetes.default", "kubernetes.default.svc",
+		controlplane.KubernetesServiceHost(t.Spec.DNS.Domain), controlplane.IssuerHost(t.UID, t.Spec.DNS.Domain),
 	}
 	kubernetes, err := v1alpha1.KubernetesServiceAddress(t.Spec.Network.ServiceCIDR)
 	if err != nil {

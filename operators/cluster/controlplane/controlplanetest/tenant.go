@@ -13,6 +13,7 @@ func Tenant() controlplane.Tenant {
 	tenant := controlplane.Tenant{
 		Name:            "demo",
 		HostedNamespace: "tenant-demo-2f3c1a5e",
+		UID:             "6f1d2c3b-4a59-4687-9c0e-1b2a3d4c5e6f",
 		Spec: v1alpha1.TenantClusterSpec{
 			Version: "v1.36.3",
 			ControlPlane: v1alpha1.ControlPlane{

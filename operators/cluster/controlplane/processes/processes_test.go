@@ -66,7 +66,7 @@ func newHost(t *testing.T, tenant controlplane.Tenant) *host {
 		"$(POD_INDEX)", "0",
 		"0.0.0.0", "127.0.0.1",
 	}
-	for _, port := range []string{"2379", "2380", "2381", "6443", "10257", "10259"} {
+	for _, port := range []string{"2379", "2380", "2381", "6443", "10257", "10259", "53", "8080", "8181", "9153"} {
 		listener, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
 			t.Fatal(err)
@@ -230,10 +230,7 @@ func TestControlPlaneRuns(t *testing.T) {
 		return nil
 	})
 	h.await("the add-ons are refused", func(ctx context.Context) error {
-		objects := append(addons.RBAC(), addons.ClusterDNS(addons.DNS{
-			Image: "registry.example.com/coredns:v1.15.0", Domain: "cluster.local", Address: "10.96.0.10", Replicas: 1,
-		})...)
-		return apply.Objects(ctx, operator, "test", objects...)
+		return apply.Objects(ctx, operator, "test", append(addons.RBAC(), addons.ClusterDNS(clusterDNS(tenant))...)...)
 	})
 	// Its pod is made by the controller manager, and found to fit nowhere by the scheduler.
 	h.await("controller manager and scheduler do not work", func(ctx context.Context) error {
@@ -251,6 +248,14 @@ func TestControlPlaneRuns(t *testing.T) {
 		return fmt.Errorf("%d pods in %s, none unschedulable", len(pods.Items), addons.CoreDNSNamespace)
 	})
 	h.wantAccess()
+	h.wantIssuer(tenant)
+}
+
+func clusterDNS(tenant controlplane.Tenant) addons.DNS {
+	return addons.DNS{
+		Image: "registry.example.com/coredns:v1.15.0", Domain: tenant.Spec.DNS.Domain, Address: "10.96.0.10", Replicas: 1,
+		IssuerHost: controlplane.IssuerHost(tenant.UID, tenant.Spec.DNS.Domain),
+	}
 }
 
 // wantAccess asks the API server itself what others than the cluster-operator may do.
