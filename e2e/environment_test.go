@@ -40,9 +40,10 @@ type environment struct {
 }
 
 // testRegistry is a registry that needs a CA and credentials, as the sandbox publishes it in the
-// Secret registry of the namespace slipway-system.
+// Secrets registry, for those who pull, and registry-push of the namespace slipway-system.
 type testRegistry struct {
 	host, endpoint, username, password string
+	pushUsername, pushPassword         string
 	ca                                 []byte
 }
 
@@ -85,22 +86,36 @@ func setUp(ctx context.Context) error {
 }
 
 func readRegistry(ctx context.Context) error {
-	secret := &corev1.Secret{}
-	err := env.management.Get(ctx, client.ObjectKey{Namespace: "slipway-system", Name: "registry"}, secret)
-	if apierrors.IsNotFound(err) {
-		return fmt.Errorf("the Secret registry in slipway-system says where test images are (keys host, endpoint, username, password, ca.crt): %w", err)
-	}
+	pull, err := registrySecret(ctx, "registry", "host, endpoint, username, password, ca.crt")
 	if err != nil {
-		return fmt.Errorf("read registry: %w", err)
+		return err
+	}
+	push, err := registrySecret(ctx, "registry-push", "username, password")
+	if err != nil {
+		return err
 	}
 	env.registry = &testRegistry{
-		host:     string(secret.Data["host"]),
-		endpoint: string(secret.Data["endpoint"]),
-		username: string(secret.Data["username"]),
-		password: string(secret.Data["password"]),
-		ca:       secret.Data["ca.crt"],
+		host:         string(pull["host"]),
+		endpoint:     string(pull["endpoint"]),
+		username:     string(pull["username"]),
+		password:     string(pull["password"]),
+		pushUsername: string(push["username"]),
+		pushPassword: string(push["password"]),
+		ca:           pull["ca.crt"],
 	}
 	return nil
+}
+
+func registrySecret(ctx context.Context, name, keys string) (map[string][]byte, error) {
+	secret := &corev1.Secret{}
+	err := env.management.Get(ctx, client.ObjectKey{Namespace: "slipway-system", Name: name}, secret)
+	if apierrors.IsNotFound(err) {
+		return nil, fmt.Errorf("the Secret %s in slipway-system says where test images are (keys %s): %w", name, keys, err)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read registry: %w", err)
+	}
+	return secret.Data, nil
 }
 
 // image is a test image at the sandbox's registry.

@@ -37,7 +37,7 @@ func removeTag(t *testing.T, image string) (restore func()) {
 	options := func(ctx context.Context) []remote.Option {
 		return []remote.Option{
 			remote.WithContext(ctx),
-			remote.WithAuth(&authn.Basic{Username: env.registry.username, Password: env.registry.password}),
+			remote.WithAuth(&authn.Basic{Username: env.registry.pushUsername, Password: env.registry.pushPassword}),
 			remote.WithTransport(&http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS13}}),
 		}
 	}

@@ -167,15 +167,20 @@ func (data) KubeVirtComponents() map[string]string {
 	return map[string]string{"virt-api": "Deployment", "virt-controller": "Deployment", "virt-handler": "DaemonSet"}
 }
 
-// Registry is what a client has to know of the registry.
+// Registry is what those who pull, tenants among them, have to know of the registry.
 func (d data) Registry() map[string]string {
 	return map[string]string{
 		"host":     plan.RegistryHost,
-		"endpoint": fmt.Sprintf("https://%s:%d", plan.HubAddress, plan.RegistryPort),
-		"username": credentials.Username,
-		"password": d.Credentials.Password,
+		"endpoint": fmt.Sprintf("https://%s:%d", plan.HubAddress, plan.PullPort),
+		"username": credentials.PullUsername,
+		"password": d.Credentials.PullPassword(),
 		"ca.crt":   string(d.Credentials.CACertificate),
 	}
+}
+
+// RegistryPush is who may change what is in the registry.
+func (d data) RegistryPush() map[string]string {
+	return map[string]string{"username": credentials.Username, "password": d.Credentials.Password}
 }
 
 // Image is the reference of one of the add-on's images.

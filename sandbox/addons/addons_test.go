@@ -77,10 +77,13 @@ func TestManifests(t *testing.T) {
 func TestRegistrySecret(t *testing.T) {
 	d := data{Values: Values{Credentials: credentials.Set{CACertificate: []byte("line 1\nline 2\n"), Password: "secret"}}}
 	want := map[string]string{
-		"host": "registry.slipway.internal", "endpoint": "https://172.30.0.1:5000",
-		"username": "slipway", "password": "secret", "ca.crt": "line 1\nline 2\n",
+		"host": "registry.slipway.internal", "endpoint": "https://172.30.0.1:5001",
+		"username": "pull", "password": d.Credentials.PullPassword(), "ca.crt": "line 1\nline 2\n",
 	}
 	if diff := cmp.Diff(want, d.Registry()); diff != "" {
 		t.Errorf("registry (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff(map[string]string{"username": "slipway", "password": "secret"}, d.RegistryPush()); diff != "" {
+		t.Errorf("who may push (-want +got):\n%s", diff)
 	}
 }

@@ -7,10 +7,13 @@ package credentials
 import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
+	"crypto/hmac"
 	"crypto/rand"
+	"crypto/sha256"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"encoding/pem"
 	"errors"
@@ -24,8 +27,10 @@ import (
 )
 
 const (
-	// Username is the registry's only user.
+	// Username is who pushes to the registry.
 	Username = "slipway"
+	// PullUsername is who can do nothing but pull: tenants.
+	PullUsername = "pull"
 
 	caLifetime   = 10 * 365 * 24 * time.Hour
 	leafLifetime = 365 * 24 * time.Hour
@@ -167,6 +172,14 @@ func encodeKey(key *ecdsa.PrivateKey) ([]byte, error) {
 		return nil, err
 	}
 	return pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: der}), nil
+}
+
+// PullPassword is that of PullUsername. It follows from Password, and does not
+// lead to it.
+func (s Set) PullPassword() string {
+	mac := hmac.New(sha256.New, []byte(s.Password))
+	mac.Write([]byte(PullUsername))
+	return hex.EncodeToString(mac.Sum(nil))
 }
 
 // BasicAuth is the value of the Authorization header that the registry expects.

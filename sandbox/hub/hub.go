@@ -54,6 +54,7 @@ func Machine(c Config) (machine.Machine, error) {
 		return machine.Machine{}, err
 	}
 	c.nameServer(files)
+	registry := c.Programs.Path("registry", "registry")
 	return machine.Machine{
 		Namespace: c.Plan.HubNamespace(),
 		Cgroup:    c.Plan.HubCgroup(),
@@ -64,32 +65,48 @@ func Machine(c Config) (machine.Machine, error) {
 			Binds:    c.Programs.Binds(),
 			Logs:     "/var/log",
 			Services: []supervise.Service{
-				{Name: "registry", Command: []string{c.Programs.Path("registry", "registry"), "serve", "/etc/registry/config.yaml"}},
+				{Name: "registry", Command: []string{registry, "serve", "/etc/registry/push.yaml"}},
+				{Name: "registry-pull", Command: []string{registry, "serve", "/etc/registry/pull.yaml"}},
 				{Name: "named", Command: []string{"/usr/sbin/named", "-g", "-n", "1", "-c", "/etc/bind/named.conf"}},
 			},
 		},
 	}, nil
 }
 
+// registry describes two processes with one store: a registry tells users apart
+// and not what they may do, so those who may only pull have one that takes nothing.
 func (c Config) registry(files machine.Files) error {
 	certificate, key, err := c.Credentials.ServerCertificate(
 		[]string{plan.RegistryHost}, []netip.Addr{plan.HubAddress, c.Loopback})
 	if err != nil {
 		return fmt.Errorf("issuing the registry's certificate: %w", err)
 	}
-	// The password has 128 random bits, so a slow hash would only slow down
-	// the registry, which checks it at every request.
-	hash, err := bcrypt.GenerateFromPassword([]byte(c.Credentials.Password), bcrypt.MinCost)
-	if err != nil {
-		return fmt.Errorf("hashing the registry's password: %w", err)
-	}
-	files["/etc/registry/config.yaml"] = machine.Text(render(registryTemplate, map[string]any{
-		"Address": netip.AddrPortFrom(plan.HubAddress, plan.RegistryPort),
-		"Storage": registryStorage,
-	}))
 	files["/etc/registry/tls.crt"] = machine.File{Content: certificate}
 	files["/etc/registry/tls.key"] = machine.Secret(key)
-	files["/etc/registry/htpasswd"] = machine.Secret(fmt.Appendf(nil, "%s:%s\n", credentials.Username, hash))
+	for _, process := range []struct {
+		name               string
+		port               uint16
+		username, password string
+		readOnly           bool
+	}{
+		{"push", plan.RegistryPort, credentials.Username, c.Credentials.Password, false},
+		{"pull", plan.PullPort, credentials.PullUsername, c.Credentials.PullPassword(), true},
+	} {
+		users := "/etc/registry/" + process.name + ".htpasswd"
+		files["/etc/registry/"+process.name+".yaml"] = machine.Text(render(registryTemplate, map[string]any{
+			"Address":  netip.AddrPortFrom(plan.HubAddress, process.port),
+			"Storage":  registryStorage,
+			"Users":    users,
+			"ReadOnly": process.readOnly,
+		}))
+		// Passwords have 128 random bits, so a slow hash would only slow down
+		// the registry, which checks it at every request.
+		hash, err := bcrypt.GenerateFromPassword([]byte(process.password), bcrypt.MinCost)
+		if err != nil {
+			return fmt.Errorf("hashing the password of %s: %w", process.username, err)
+		}
+		files[users] = machine.Secret(fmt.Appendf(nil, "%s:%s\n", process.username, hash))
+	}
 	return nil
 }
 

@@ -35,13 +35,14 @@ func TestMachine(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, path := range map[string]string{
-		"registry.yaml": "/etc/registry/config.yaml",
-		"named.conf":    "/etc/bind/named.conf",
-		"zone":          "/var/lib/bind/zone",
+		"registry.yaml":      "/etc/registry/push.yaml",
+		"registry-pull.yaml": "/etc/registry/pull.yaml",
+		"named.conf":         "/etc/bind/named.conf",
+		"zone":               "/var/lib/bind/zone",
 	} {
 		golden.File(t, name, string(m.Files[path].Content))
 	}
-	for _, secret := range []string{"/etc/registry/tls.key", "/etc/registry/htpasswd", "/etc/bind/named.conf"} {
+	for _, secret := range []string{"/etc/registry/tls.key", "/etc/registry/push.htpasswd", "/etc/registry/pull.htpasswd", "/etc/bind/named.conf"} {
 		if m.Files[secret].Mode != 0o600 {
 			t.Errorf("%s has mode %o", secret, m.Files[secret].Mode)
 		}

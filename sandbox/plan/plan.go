@@ -19,6 +19,8 @@ const (
 	RegistryHost = "registry.slipway.internal"
 	// RegistryPort is the registry's port, on the hub and on the loopback address.
 	RegistryPort = 5000
+	// PullPort is where the registry gives images and takes none, on the hub.
+	PullPort = 5001
 	// DNSPort is the port of the authoritative server, on the hub and on the loopback address.
 	DNSPort = 53
 	// APIPort is the port of the management cluster's API server.
