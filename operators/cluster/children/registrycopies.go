@@ -1,17 +1,22 @@
 package children
 
-import "slipway.dev/api/v1alpha1"
+import (
+	corev1 "k8s.io/api/core/v1"
 
-// RegistryCopyNames are the names that the copies of registries' Secrets have,
-// whether their sources are there or not.
-func RegistryCopyNames(spec v1alpha1.TenantClusterSpec) []string {
+	"slipway.dev/api/v1alpha1"
+)
+
+// RegistryCopyNames are the names of the copies of registries' Secrets that may
+// stay: also of those whose sources are missing, because a Secret that is made
+// anew is away for a moment. What its owner no longer shares does not stay.
+func RegistryCopyNames(spec v1alpha1.TenantClusterSpec, sources map[string]*corev1.Secret) []string {
 	var names []string
 	for _, registry := range spec.Registries {
-		if registry.CASecretName != "" {
-			names = append(names, caCopy(registry.CASecretName))
-		}
-		if registry.CredentialsSecretName != "" {
-			names = append(names, credentialsCopy(registry.CredentialsSecretName))
+		for _, wanted := range registrySecrets(registry) {
+			source := sources[wanted.source]
+			if source == nil || source.Labels[v1alpha1.LabelShareWithWorkers] == "true" {
+				names = append(names, wanted.target)
+			}
 		}
 	}
 	return names

@@ -72,6 +72,7 @@ func Tenant(seen *observed.Tenant, config Config) (*State, error) {
 		return nil, err
 	}
 	b.registries()
+	b.quota()
 	if t.EtcdClusterIP != "" && t.APIServerClusterIP != "" {
 		if err := b.kubeconfigs(); err != nil {
 			return nil, err
@@ -118,6 +119,7 @@ func orNil[T any, P interface {
 func tenant(seen *observed.Tenant, config Config) controlplane.Tenant {
 	tenant := controlplane.Tenant{
 		Name:               seen.Name,
+		UID:                seen.Identity.UID,
 		HostedNamespace:    seen.HostedNamespace(),
 		Spec:               seen.Cluster.Spec,
 		Images:             config.Images,
@@ -191,15 +193,27 @@ func (b *builder) pools() error {
 	return nil
 }
 
+// quota bounds the hosted namespace once the control plane stands: for a moment
+// after a quota is made nothing that it counts is admitted, and what is refused
+// then comes seconds later.
+func (b *builder) quota() {
+	current := observed.Named(b.seen.Quotas, children.Quota)
+	scheduler := observed.Named(b.seen.Deployments, controlplane.Scheduler)
+	if current == nil && (scheduler == nil || scheduler.Status.ReadyReplicas == 0) {
+		return
+	}
+	add(b, children.ResourceQuota(b.tenant, values(b.seen.Pools)), current)
+}
+
 // registries copies the Secrets that registries name. A copy stays as long as a
-// registry names its source, also while the source is missing.
+// registry names its source and its owner shares it, also while it is missing.
 func (b *builder) registries() {
 	copies, problems := children.RegistrySecrets(b.tenant, b.seen.RegistrySources)
 	b.Problems = problems
 	for _, secret := range copies {
 		add(b, secret, observed.Named(b.seen.Secrets, *secret.Name))
 	}
-	prune(&b.State, b.seen.RegistryCopies(), sets.New(children.RegistryCopyNames(b.tenant.Spec)...))
+	prune(&b.State, b.seen.RegistryCopies(), sets.New(children.RegistryCopyNames(b.tenant.Spec, b.seen.RegistrySources)...))
 }
 
 // prune marks those of the objects as unwanted whose names are not wanted.

@@ -7,6 +7,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	corev1ac "k8s.io/client-go/applyconfigurations/core/v1"
 	metav1ac "k8s.io/client-go/applyconfigurations/meta/v1"
 
@@ -81,11 +82,16 @@ func (b *builder) kubeconfigs() error {
 	return nil
 }
 
+// name is that of the tenant in kubeconfigs.
+func (b *builder) name() types.NamespacedName {
+	return types.NamespacedName{Namespace: b.seen.Identity.Namespace, Name: b.seen.Identity.Name}
+}
+
 // hostedKubeconfig is a Secret in the hosted namespace.
 func (b *builder) hostedKubeconfig(name string, user kubeconfig.User, more map[string][]byte) error {
 	t := b.tenant
 	server := "https://" + net.JoinHostPort(t.ServiceHost(controlplane.APIServer), strconv.Itoa(v1alpha1.APIServerPort))
-	encoded, err := kubeconfig.Encode(t.Name, server, user)
+	encoded, err := kubeconfig.Encode(b.name(), server, user)
 	if err != nil {
 		return err
 	}
@@ -110,7 +116,7 @@ func (b *builder) userKubeconfig(admin kubeconfig.User) error {
 		b.Conflict = fmt.Sprintf("Secret %s exists and belongs to something else; delete or rename it", name)
 		return nil
 	}
-	encoded, err := kubeconfig.Encode(cluster.Name, b.Endpoint, admin)
+	encoded, err := kubeconfig.Encode(b.name(), b.Endpoint, admin)
 	if err != nil {
 		return err
 	}

@@ -60,11 +60,12 @@ func (r Reader) Namespace(ctx context.Context, id observed.Identity, namespace *
 		deployments  appsv1.DeploymentList
 		pods         corev1.PodList
 		claims       corev1.PersistentVolumeClaimList
+		quotas       corev1.ResourceQuotaList
 		events       corev1.EventList
 		secrets      = metav1.PartialObjectMetadataList{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "SecretList"}}
 	)
 	for _, list := range []client.ObjectList{
-		&networks, &pkis, &dnses, &pools, &ports, &services, &statefulSets, &deployments, &pods, &claims, &events, &secrets,
+		&networks, &pkis, &dnses, &pools, &ports, &services, &statefulSets, &deployments, &pods, &claims, &quotas, &events, &secrets,
 	} {
 		if err := r.Cache.List(ctx, list, client.InNamespace(namespace.Name)); err != nil {
 			return nil, fmt.Errorf("list %T in %s: %w", list, namespace.Name, err)
@@ -82,7 +83,7 @@ func (r Reader) Namespace(ctx context.Context, id observed.Identity, namespace *
 		Pools:    pointers(pools.Items),
 		Ports:    pointers(ports.Items),
 		Services: pointers(services.Items), StatefulSets: pointers(statefulSets.Items), Deployments: pointers(deployments.Items),
-		Pods: pointers(pods.Items), Claims: pointers(claims.Items), Secrets: pointers(secrets.Items),
+		Pods: pointers(pods.Items), Claims: pointers(claims.Items), Quotas: pointers(quotas.Items), Secrets: pointers(secrets.Items),
 		FailedCreates: slices.DeleteFunc(pointers(events.Items), func(event *corev1.Event) bool { return !failedCreates.Matches(eventFields(event)) }),
 	}, nil
 }

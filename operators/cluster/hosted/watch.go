@@ -57,6 +57,7 @@ func CacheOptions() (cache.Options, error) {
 			&corev1.Service{}:               controlPlanes,
 			&corev1.Pod{}:                   controlPlanes,
 			&corev1.PersistentVolumeClaim{}: controlPlanes,
+			&corev1.ResourceQuota{}:         tenants,
 			&appsv1.StatefulSet{}:           controlPlanes,
 			&appsv1.Deployment{}:            controlPlanes,
 			&corev1.Event{}:                 {Field: failedCreates, Transform: onlyMessage},
@@ -95,7 +96,7 @@ func Index(ctx context.Context, manager ctrl.Manager) error {
 func Children() []client.Object {
 	return []client.Object{
 		&v1alpha1.TenantNetwork{}, &v1alpha1.TenantPKI{}, &v1alpha1.TenantDNS{}, &v1alpha1.NodePool{}, &v1alpha1.NetworkPort{},
-		&v1alpha1.VirtualNetworkID{}, &corev1.Namespace{}, &corev1.Service{}, &corev1.Pod{}, &corev1.PersistentVolumeClaim{},
+		&v1alpha1.VirtualNetworkID{}, &corev1.Namespace{}, &corev1.Service{}, &corev1.Pod{}, &corev1.PersistentVolumeClaim{}, &corev1.ResourceQuota{},
 		&appsv1.StatefulSet{}, &appsv1.Deployment{}, &corev1.Event{},
 	}
 }

@@ -60,6 +60,7 @@ type Tenant struct {
 	Deployments  []*appsv1.Deployment
 	Pods         []*corev1.Pod
 	Claims       []*corev1.PersistentVolumeClaim
+	Quotas       []*corev1.ResourceQuota
 	// Secrets of the hosted namespace, without their contents.
 	Secrets []*metav1.PartialObjectMetadata
 	// FailedCreates are events of StatefulSets that could not make a pod.

@@ -99,7 +99,7 @@ func (r *Reconciler) converge(ctx context.Context, cluster *v1alpha1.TenantClust
 	if err != nil {
 		return ctrl.Result{}, err
 	}
-	dns, err := desiredDNS(cluster.Spec, r.images)
+	dns, err := desiredDNS(cluster, r.images)
 	if err != nil {
 		return ctrl.Result{}, err
 	}

@@ -75,15 +75,17 @@ func (p *progress) write(ctx context.Context, tenant *tenantapi.Tenant, dns addo
 	})
 }
 
-func desiredDNS(spec v1alpha1.TenantClusterSpec, images controlplane.Images) (addons.DNS, error) {
+func desiredDNS(cluster *v1alpha1.TenantCluster, images controlplane.Images) (addons.DNS, error) {
+	spec := cluster.Spec
 	address, err := v1alpha1.DNSAddress(spec.Network.ServiceCIDR)
 	if err != nil {
 		return addons.DNS{}, fmt.Errorf("address of cluster DNS: %w", err)
 	}
 	return addons.DNS{
-		Image:    fmt.Sprintf("%s/%s:%s", images.Registry, addons.CoreDNS, images.CoreDNSTag),
-		Domain:   spec.DNS.Domain,
-		Address:  address.String(),
-		Replicas: spec.ControlPlane.Replicas,
+		Image:      fmt.Sprintf("%s/%s:%s", images.Registry, addons.CoreDNS, images.CoreDNSTag),
+		Domain:     spec.DNS.Domain,
+		IssuerHost: controlplane.IssuerHost(cluster.UID, spec.DNS.Domain),
+		Address:    address.String(),
+		Replicas:   spec.ControlPlane.Replicas,
 	}, nil
 }
