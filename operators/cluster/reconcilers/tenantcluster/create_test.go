@@ -84,7 +84,7 @@ func (e *environment) wantKubeconfig(cluster *v1alpha1.TenantCluster) {
 	if err != nil {
 		e.Fatal(err)
 	}
-	if got := config.Clusters["demo"].Server; got != cluster.Status.Endpoint || !strings.HasPrefix(got, "https://192.0.2.1:3") {
+	if got := config.Clusters["demo."+e.team].Server; got != cluster.Status.Endpoint || !strings.HasPrefix(got, "https://192.0.2.1:3") {
 		e.Errorf("kubeconfig's server is %q, status.endpoint %q", got, cluster.Status.Endpoint)
 	}
 	if !metav1.IsControlledBy(secret, cluster) {
@@ -94,7 +94,7 @@ func (e *environment) wantKubeconfig(cluster *v1alpha1.TenantCluster) {
 	if config, err = clientcmd.Load(secret.Data[v1alpha1.KubeconfigKey]); err != nil {
 		e.Fatal(err)
 	}
-	if got, want := config.Clusters["demo"].Server, "https://kube-apiserver."+e.hosted+".svc:6443"; got != want {
+	if got, want := config.Clusters["demo."+e.team].Server, "https://kube-apiserver."+e.hosted+".svc:6443"; got != want {
 		e.Errorf("kvm-operator's server is %q, want %q", got, want)
 	}
 }
@@ -118,7 +118,7 @@ func kubeconfigsFollowRenewals(e *environment) {
 			if err != nil {
 				e.Fatal(err)
 			}
-			return string(config.AuthInfos[test.user].ClientCertificateData)
+			return string(config.AuthInfos[test.user+".demo."+e.team].ClientCertificateData)
 		}
 		if got, want := certificate(), "certificate of "+test.issued; got != want {
 			e.Errorf("Secret %s has %q, want %q", test.secret, got, want)
