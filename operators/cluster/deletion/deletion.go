@@ -85,7 +85,7 @@ func Plan(stages []Stage, history History, now time.Time) Decision {
 	begun := history.Begun
 	for _, stage := range stages {
 		if len(stage.Objects) == 0 {
-			begun = history.end(stage, begun, now)
+			begun = history.end(stage, now)
 			decision.Complete = append(decision.Complete, stage.Name)
 			continue
 		}
@@ -103,14 +103,13 @@ func Plan(stages []Stage, history History, now time.Time) Decision {
 	return decision
 }
 
-// end of a stage of which nothing is left: the next has begun no later than its
-// bound allowed, even if it was complete only afterwards.
-func (h History) end(stage Stage, begun, now time.Time) time.Time {
-	complete, known := h.Complete[stage.Name]
-	if !known {
-		return now
+// end of a stage of which nothing is left. The next begins then, also when it was
+// tried before because this one took too long.
+func (h History) end(stage Stage, now time.Time) time.Time {
+	if complete, known := h.Complete[stage.Name]; known {
+		return complete
 	}
-	return earlier(complete, begun.Add(stage.Bound))
+	return now
 }
 
 // add sorts the objects of a stage into the decision. end is when the next stage
@@ -140,13 +139,6 @@ func (d *Decision) add(stage Stage, begun, now time.Time) (end time.Time, blocke
 		}
 	}
 	return end, blocked
-}
-
-func earlier(a, b time.Time) time.Time {
-	if a.Before(b) {
-		return a
-	}
-	return b
 }
 
 func later(a, b time.Time) time.Time {

@@ -28,7 +28,7 @@ func AddonsPending(message string) metav1.Condition {
 // that has not been up yet is waited for, and not missed.
 func AddonsSilent(before *metav1.Condition, generation int64, down *tenantapi.NotConnectedError) metav1.Condition {
 	switch {
-	case before == nil || before.Reason == ReasonPending:
+	case silent(down.Reason) && (before == nil || before.Reason == ReasonPending):
 		return AddonsPending("waiting for the tenant's API server to answer")
 	case down.Reason == tenantapi.ReasonConnecting && before.ObservedGeneration == generation:
 		return *before
@@ -60,14 +60,17 @@ func ClusterDNS(deployment *appsv1.Deployment, generation int64, pools []v1alpha
 	}
 }
 
-// everyPoolTainted reports whether no worker takes a pod that tolerates nothing.
+// everyPoolTainted reports whether no worker takes cluster DNS.
 func everyPoolTainted(pools []v1alpha1.NodePool) bool {
 	return !slices.ContainsFunc(pools, func(pool v1alpha1.NodePool) bool {
 		wanted := pool.Spec.Replicas != nil && *pool.Spec.Replicas > 0
-		return wanted && !slices.ContainsFunc(pool.Spec.Template.Taints, func(taint v1alpha1.NodeTaint) bool {
-			return taint.Effect != corev1.TaintEffectPreferNoSchedule
-		})
+		return wanted && !slices.ContainsFunc(pool.Spec.Template.Taints, keepsAway)
 	})
+}
+
+// keepsAway reports whether cluster DNS does not tolerate a taint.
+func keepsAway(taint v1alpha1.NodeTaint) bool {
+	return taint.Effect != corev1.TaintEffectPreferNoSchedule && taint.Key != "CriticalAddonsOnly"
 }
 
 // AddonsStatus is the part of the status that the add-ons' controller writes.

@@ -46,6 +46,11 @@ func TestClusterDNS(t *testing.T) {
 			coreDNS(2, 2, 1, 0), []v1alpha1.NodePool{pool(1, corev1.TaintEffectNoSchedule), pool(0), pool(2, corev1.TaintEffectNoExecute)},
 			"False Tainted: " + name + "no replica can run, because every NodePool has a taint; leave one NodePool without taints of effect NoSchedule or NoExecute",
 		},
+		"a pool for add-ons": {
+			coreDNS(2, 2, 1, 0), []v1alpha1.NodePool{{Spec: v1alpha1.NodePoolSpec{Replicas: new(int32(1)), Template: v1alpha1.MachineSpec{
+				Taints: []v1alpha1.NodeTaint{{Key: "CriticalAddonsOnly", Effect: corev1.TaintEffectNoSchedule}},
+			}}}}, "False Progressing: " + name + "no replica is available yet",
+		},
 		"a pool that would rather not": {
 			coreDNS(2, 2, 1, 0), []v1alpha1.NodePool{pool(1, corev1.TaintEffectPreferNoSchedule)}, "False Progressing: " + name + "no replica is available yet",
 		},
@@ -77,9 +82,12 @@ func TestAddonsOfASilentTenant(t *testing.T) {
 	}{
 		"a new tenant":                     {nil, connecting, waits},
 		"a new tenant that takes its time": {was(report.AddonsPending("waiting for the control plane"), 2), unreachable, waits},
-		"after a restart":                  {was(ready, 2), connecting, "True Ready: "},
-		"after a restart and a change":     {was(ready, 1), connecting, "Unknown ConnectingToTenantAPI: not answered yet"},
-		"silent":                           {was(ready, 2), unreachable, "Unknown TenantAPIUnreachable: no answer"},
+		"a new tenant with too many objects": {
+			nil, &tenantapi.NotConnectedError{Reason: tenantapi.ReasonTooManyObjects, Message: "too many"}, "Unknown TooManyObjects: too many",
+		},
+		"after a restart":              {was(ready, 2), connecting, "True Ready: "},
+		"after a restart and a change": {was(ready, 1), connecting, "Unknown ConnectingToTenantAPI: not answered yet"},
+		"silent":                       {was(ready, 2), unreachable, "Unknown TenantAPIUnreachable: no answer"},
 		"silent, and connected anew": {
 			was(conditions.Unknown(v1alpha1.ConditionAddonsReady, tenantapi.ReasonUnreachable, "no answer"), 2), connecting, "Unknown TenantAPIUnreachable: no answer",
 		},

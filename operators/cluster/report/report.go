@@ -80,8 +80,8 @@ func Status(state State, now time.Time) Report {
 	applied := apply(cluster, now, wanted...)
 	desired, ready := workerCount(seen)
 	operation, timeline := Progress(Change{
-		Cluster: cluster, Workers: desired, Updated: state.Updated, Ready: wanted[len(wanted)-1], Parts: blocking(wanted, observedAddons(cluster)),
-		Transitions: transitions(cluster, applied),
+		Cluster: cluster, Workers: desired, Updated: state.Updated, Ready: wanted[len(wanted)-1],
+		Parts: blocking(wanted, observedAddons(cluster)), Transitions: transitions(cluster, applied),
 	}, now)
 	status := slipwayac.TenantClusterStatus().
 		WithObservedGeneration(cluster.Generation).
@@ -120,7 +120,7 @@ func transitions(cluster *v1alpha1.TenantCluster, applied []*metav1ac.ConditionA
 			since[*condition.Type] = condition.LastTransitionTime.Time
 		}
 	}
-	if addons := meta.FindStatusCondition(cluster.Status.Conditions, v1alpha1.ConditionAddonsReady); addons != nil && observedAddons(cluster).Status == metav1.ConditionTrue {
+	if addons := observedAddons(cluster); addons.Status == metav1.ConditionTrue {
 		since[addons.Type] = addons.LastTransitionTime.Time
 	}
 	return since

@@ -31,21 +31,25 @@ type Reconciler struct {
 	recorder events.EventRecorder
 
 	mu sync.Mutex
-	// histories of the removals that go on. Who restarts gives each stage its time
-	// again, which does no harm.
-	histories map[types.UID]deletion.History
+	// histories of the removals that go on, by namespace. After a restart each stage
+	// has its time again, which does no harm.
+	histories map[string]deletion.History
 }
 
 // New makes a Reconciler that writes through c and reads through reader.
 func New(c client.Client, reader hosted.Reader, clock clock.PassiveClock, recorder events.EventRecorder) *Reconciler {
-	return &Reconciler{client: c, reader: reader, clock: clock, recorder: recorder, histories: map[types.UID]deletion.History{}}
+	return &Reconciler{client: c, reader: reader, clock: clock, recorder: recorder, histories: map[string]deletion.History{}}
 }
 
 // Reconcile removes what is in a hosted namespace, stage by stage, and then the
 // namespace, if its TenantCluster is gone.
 func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
 	namespace := &corev1.Namespace{}
-	if err := r.client.Get(ctx, request.NamespacedName, namespace); err != nil {
+	err := r.client.Get(ctx, request.NamespacedName, namespace)
+	if apierrors.IsNotFound(err) {
+		r.forget(request.Name)
+	}
+	if err != nil {
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
 	id := identity(namespace)
@@ -60,7 +64,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	if err != nil {
 		return ctrl.Result{}, err
 	}
-	r.remember(namespace.UID, decision, now)
+	r.remember(namespace.Name, decision, now)
 	return ctrl.Result{RequeueAfter: decision.Wait}, nil
 }
 
@@ -108,25 +112,27 @@ func absent(err error) bool {
 func (r *Reconciler) history(namespace *corev1.Namespace, id observed.Identity, now time.Time) deletion.History {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	history, known := r.histories[namespace.UID]
+	history, known := r.histories[namespace.Name]
 	if !known {
 		history = deletion.History{Begun: now, Complete: map[string]time.Time{}}
-		r.histories[namespace.UID] = history
+		r.histories[namespace.Name] = history
 		orphaned(r.recorder, namespace, id)
 	}
 	return history
 }
 
-func (r *Reconciler) remember(uid types.UID, decision deletion.Decision, now time.Time) {
+func (r *Reconciler) remember(namespace string, decision deletion.Decision, now time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if decision.Done {
-		delete(r.histories, uid)
-		return
-	}
 	for _, stage := range decision.Complete {
-		if _, known := r.histories[uid].Complete[stage]; !known {
-			r.histories[uid].Complete[stage] = now
+		if _, known := r.histories[namespace].Complete[stage]; !known {
+			r.histories[namespace].Complete[stage] = now
 		}
 	}
+}
+
+func (r *Reconciler) forget(namespace string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.histories, namespace)
 }

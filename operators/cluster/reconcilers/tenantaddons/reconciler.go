@@ -94,7 +94,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 }
 
 // converge writes what is not written yet, and reports.
-func (r *Reconciler) converge(ctx context.Context, cluster *v1alpha1.TenantCluster, seen *observation, tenant *tenantapi.Tenant, progress *progress) (ctrl.Result, error) {
+func (r *Reconciler) converge(
+	ctx context.Context, cluster *v1alpha1.TenantCluster, seen *observation, tenant *tenantapi.Tenant, progress *progress,
+) (ctrl.Result, error) {
 	deployment, err := clusterDNS(ctx, tenant)
 	if err != nil {
 		return ctrl.Result{}, err

@@ -44,8 +44,7 @@ func (r *Reconciler) apply(ctx context.Context, wanted *desired.State) (updated 
 	return updated, apply.Prune(ctx, r.client, unwanted, sets.New[string]())
 }
 
-// advance gives the observed object the generation that it has after it was
-// written, and reports whether something else was changed than a number of
+// advance sets the generation that the observed object has after it was written, and reports whether something else was changed than a number of
 // workers.
 func advance(object desired.Object) (updated bool, err error) {
 	if object.Observed == nil || object.Observed.GetGeneration() == 0 {

@@ -61,8 +61,24 @@ func deletionOfARunningTenant(e *environment) {
 	e.reconcile()
 	e.wantCondition(v1alpha1.ConditionReady, "False Deleting: namespace: waiting for Namespace "+e.hosted)
 	e.collectNamespace()
+	// However long that took, the identifier has the time of its own stage.
+	e.advance(time.Hour)
 	e.reconcile()
 	e.wantCondition(v1alpha1.ConditionReady, "False Deleting: VirtualNetworkID: waiting for VirtualNetworkID 4711")
+	status := e.cluster().Status
+	if len(status.Residue) > 0 {
+		e.Errorf("residue is %q", status.Residue)
+	}
+	if operation := status.Operation; operation == nil || operation.Type != v1alpha1.OperationDelete || operation.BlockedBy != "VirtualNetworkID" {
+		e.Errorf("operation %+v, want the deletion, blocked by the VirtualNetworkID", operation)
+	}
+	var stages []string
+	for _, step := range status.Timeline {
+		stages = append(stages, step.Step)
+	}
+	if want := []string{"workers, control plane and DNS", "network and PKI", "namespace"}; !slices.Equal(stages, want) {
+		e.Errorf("timeline %q, want %q", stages, want)
+	}
 	if err := e.client.Delete(e.Context(), identifier); err != nil {
 		e.Fatal(err)
 	}
