@@ -85,7 +85,7 @@ RUN ?= .
 e2e: $(SANDBOX) ## the user stories, each against the real thing, on a sandbox of its own
 	$(own-sandbox)
 	while read -r variable; do export "$$variable"; done < <($(SANDBOX) e2e-environment --name $@)
-	go test -v -count=1 -timeout 45m -run '$(RUN)' ./e2e/...
+	go test -v -count=1 -timeout 60m -run '$(RUN)' ./e2e
 
 ## Development ---------------------------------------------------------------
 

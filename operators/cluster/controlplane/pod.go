@@ -75,6 +75,8 @@ func (t Tenant) Template(pod Pod) *corev1ac.PodTemplateSpecApplyConfiguration {
 		WithStartupProbe(pod.Startup).
 		WithLivenessProbe(pod.Liveness).
 		WithResources(pod.Resources.apply()).
+		// What a component said last is what its status is made from.
+		WithTerminationMessagePolicy(corev1.TerminationMessageFallbackToLogsOnError).
 		WithSecurityContext(corev1ac.SecurityContext().
 			WithAllowPrivilegeEscalation(false).
 			WithReadOnlyRootFilesystem(true).
