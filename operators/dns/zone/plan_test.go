@@ -46,11 +46,15 @@ func TestPlanOf(t *testing.T) {
 			message: "is not the hosted namespace of a TenantCluster; create a TenantCluster",
 		},
 		"a namespace that says so of itself": {
-			namespace: &metav1.ObjectMeta{Name: "team", Labels: hosted().GetLabels()}, spec: spec(),
+			namespace: &metav1.ObjectMeta{Name: "team", Labels: hosted().GetLabels(), Annotations: hosted().GetAnnotations()}, spec: spec(),
 			reason: "NotHosted", withdraw: true, message: "is not the hosted namespace",
 		},
 		"without the tenant's label": {
 			namespace: hosted(func(l map[string]string) { delete(l, v1alpha1.LabelTenant) }), spec: spec(),
+			reason: "NotHosted", withdraw: true, message: "is not the hosted namespace",
+		},
+		"without the TenantCluster's UID": {
+			namespace: &metav1.ObjectMeta{Name: hosted().GetName(), Labels: hosted().GetLabels()}, spec: spec(),
 			reason: "NotHosted", withdraw: true, message: "is not the hosted namespace",
 		},
 		"another's name": {

@@ -79,11 +79,11 @@ func (e *environment) testNotHosted(t *testing.T) {
 	if err := e.client.Get(t.Context(), client.ObjectKey{Name: tenant.Namespace}, namespace); err != nil {
 		t.Fatal(err)
 	}
-	e.patch(t, namespace, func() { delete(namespace.Labels, v1alpha1.LabelTenantName) })
+	e.patch(t, namespace, func() { delete(namespace.Annotations, v1alpha1.AnnotationTenantUID) })
 	awaitNotHosted(tenant)
-	// Labelled again, it gets the same keys: nobody has to start anew.
+	// Annotated again, it gets the same keys: nobody has to start anew.
 	key := e.secret(t, tenant, v1alpha1.SecretCA).Data["tls.key"]
-	e.patch(t, namespace, func() { namespace.Labels[v1alpha1.LabelTenantName] = "moved" })
+	e.patch(t, namespace, func() { namespace.Annotations = map[string]string{v1alpha1.AnnotationTenantUID: "uid"} })
 	e.awaitReady(t, tenant)
 	if !bytes.Equal(key, e.secret(t, tenant, v1alpha1.SecretCA).Data["tls.key"]) {
 		t.Error("the authority has another key")

@@ -71,7 +71,7 @@ func (r *Reconciler) SetupWithManager(manager ctrl.Manager) error {
 		Owns(&cmv1.Certificate{}).
 		Watches(&corev1.Secret{}, handler.EnqueueRequestsFromMapFunc(r.tenantsBeside)).
 		Watches(&corev1.Namespace{}, handler.EnqueueRequestsFromMapFunc(r.tenantsIn),
-			builder.OnlyMetadata, builder.WithPredicates(predicate.LabelChangedPredicate{})).
+			builder.OnlyMetadata, builder.WithPredicates(predicate.Or(predicate.LabelChangedPredicate{}, predicate.AnnotationChangedPredicate{}))).
 		WithOptions(controller.Options{MaxConcurrentReconciles: concurrentTenants, ReconciliationTimeout: reconciliationTimeout}).
 		Complete(r)
 	if err != nil {

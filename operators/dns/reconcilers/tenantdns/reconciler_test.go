@@ -168,10 +168,20 @@ func (e *environment) testNotHosted(t *testing.T) {
 	if err := e.client.Get(t.Context(), client.ObjectKey{Name: tenant.Namespace}, namespace); err != nil {
 		t.Fatal(err)
 	}
-	delete(namespace.Labels, v1alpha1.LabelTenant)
-	if err := e.client.Update(t.Context(), namespace); err != nil {
-		t.Fatal(err)
+	update := func() {
+		t.Helper()
+		if err := e.client.Update(t.Context(), namespace); err != nil {
+			t.Fatal(err)
+		}
 	}
+	delete(namespace.Annotations, v1alpha1.AnnotationTenantUID)
+	update()
+	e.awaitReason(t, tenant, "NotHosted", "is not the hosted namespace")
+	namespace.Annotations = map[string]string{v1alpha1.AnnotationTenantUID: "uid"}
+	update()
+	e.awaitReason(t, tenant, "Served", "")
+	delete(namespace.Labels, v1alpha1.LabelTenant)
+	update()
 	e.awaitReason(t, tenant, "NotHosted", "is not the hosted namespace")
 	e.awaitNoEndpoint(t, tenant)
 	// Its names are another's now: it does not wait for them to go.

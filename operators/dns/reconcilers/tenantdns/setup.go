@@ -71,7 +71,7 @@ func setUp(manager ctrl.Manager, name string, concurrent int, reconciler reconci
 		For(&v1alpha1.TenantDNS{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		Owns(&externaldns.DNSEndpoint{}, builder.OnlyMetadata).
 		Watches(&corev1.Namespace{}, handler.EnqueueRequestsFromMapFunc(tenantsIn(manager.GetClient())),
-			builder.OnlyMetadata, builder.WithPredicates(predicate.LabelChangedPredicate{})).
+			builder.OnlyMetadata, builder.WithPredicates(predicate.Or(predicate.LabelChangedPredicate{}, predicate.AnnotationChangedPredicate{}))).
 		WithOptions(controller.Options{MaxConcurrentReconciles: concurrent, ReconciliationTimeout: reconciliationTimeout}).
 		Complete(reconciler)
 	if err != nil {
@@ -80,7 +80,7 @@ func setUp(manager ctrl.Manager, name string, concurrent int, reconciler reconci
 	return nil
 }
 
-// tenantsIn finds what counts or not with a namespace's labels.
+// tenantsIn finds what counts or not with a namespace's labels and annotations.
 func tenantsIn(reader client.Reader) handler.MapFunc {
 	return func(ctx context.Context, namespace client.Object) []reconcile.Request {
 		tenants := &v1alpha1.TenantDNSList{}
