@@ -8,6 +8,7 @@ import (
 	"reflect"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/lru"
@@ -64,9 +65,13 @@ func (w *Writer) ApplyStatus(ctx context.Context, object runtime.ApplyConfigurat
 }
 
 func (w *Writer) write(object runtime.ApplyConfiguration, observed client.Object, status bool, request func() error) error {
-	desired, meta, err := encode(object)
+	encoded, meta, err := encode(object)
 	if err != nil {
 		return err
+	}
+	desired, err := digest(encoded, meta)
+	if err != nil {
+		return fmt.Errorf("digest %s: %w", describe(object), err)
 	}
 	to := target{
 		kind: meta.TypeMeta, key: types.NamespacedName{Namespace: meta.Namespace, Name: meta.Name}, status: status,
@@ -88,7 +93,7 @@ func (w *Writer) write(object runtime.ApplyConfiguration, observed client.Object
 	return nil
 }
 
-// stands tells whether the object still is as it was applied. An object whose
+// stands reports whether the object still is as it was applied. An object whose
 // spec is counted in generations may have changed otherwise, in its status: that
 // is no reason to write its spec.
 func (r record) stands(desired [sha256.Size]byte, observed client.Object, status bool) bool {
@@ -106,13 +111,28 @@ func absent(object client.Object) bool {
 	return object == nil || reflect.ValueOf(object).IsNil()
 }
 
-func encode(object runtime.ApplyConfiguration) (digest [sha256.Size]byte, meta metav1.PartialObjectMetadata, err error) {
-	encoded, err := json.Marshal(object)
+func encode(object runtime.ApplyConfiguration) (encoded []byte, meta metav1.PartialObjectMetadata, err error) {
+	encoded, err = json.Marshal(object)
 	if err != nil {
-		return digest, meta, fmt.Errorf("encode %s: %w", describe(object), err)
+		return nil, meta, fmt.Errorf("encode %s: %w", describe(object), err)
 	}
 	if err := json.Unmarshal(encoded, &meta); err != nil {
-		return digest, meta, fmt.Errorf("read metadata of %s: %w", describe(object), err)
+		return nil, meta, fmt.Errorf("read metadata of %s: %w", describe(object), err)
 	}
-	return sha256.Sum256(encoded), meta, nil
+	return encoded, meta, nil
+}
+
+// digest leaves out the resourceVersion: it is what a write depends on, not what
+// it asks for, and another one with every write.
+func digest(encoded []byte, meta metav1.PartialObjectMetadata) ([sha256.Size]byte, error) {
+	if meta.ResourceVersion == "" {
+		return sha256.Sum256(encoded), nil
+	}
+	object := map[string]any{}
+	if err := json.Unmarshal(encoded, &object); err != nil {
+		return [sha256.Size]byte{}, err
+	}
+	unstructured.RemoveNestedField(object, "metadata", "resourceVersion")
+	encoded, err := json.Marshal(object)
+	return sha256.Sum256(encoded), err
 }

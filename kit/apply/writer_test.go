@@ -6,6 +6,7 @@ import (
 
 	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	corev1ac "k8s.io/client-go/applyconfigurations/core/v1"
@@ -93,6 +94,31 @@ func TestWriterWritesOnlyWhatDiffers(t *testing.T) {
 	var none *corev1.ConfigMap
 	step("deleted", none, 1)
 	step("the cache still has the one before", old, 1)
+}
+
+// A resourceVersion makes a write depend on what was read, and is no reason for one.
+func TestWriterKeepsThePrecondition(t *testing.T) {
+	c, writes := counting(t)
+	writer := apply.NewWriter(c, owner)
+	object := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "a"}}
+	if err := c.Create(t.Context(), object); err != nil {
+		t.Fatal(err)
+	}
+	write := func(observed *corev1.ConfigMap, text string) error {
+		return writer.Apply(t.Context(), corev1ac.ConfigMap("a", "default").
+			WithResourceVersion(observed.ResourceVersion).WithData(map[string]string{"key": text}), observed)
+	}
+	for range 2 {
+		if err := write(get(t, c, "a", &corev1.ConfigMap{}), "first"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if *writes != 1 {
+		t.Errorf("%d writes, want 1", *writes)
+	}
+	if err := write(object, "second"); !apierrors.IsConflict(err) {
+		t.Errorf("writing what was decided on an older object: %v, want a conflict", err)
+	}
 }
 
 func TestWriterLeavesASpecAloneWhenTheStatusChanges(t *testing.T) {
