@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"time"
 
 	"github.com/go-logr/logr"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -14,6 +15,7 @@ import (
 	"k8s.io/klog/v2"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
+	ctrlconfig "sigs.k8s.io/controller-runtime/pkg/config"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
 	"sigs.k8s.io/controller-runtime/pkg/metrics/server"
 )
@@ -42,7 +44,13 @@ func (o *Options) Logger() logr.Logger {
 	return logger
 }
 
-// NewManager makes a manager with health checks. name identifies the leader-election lease.
+// reconciliationTimeout ends a reconcile that hangs, which would keep its worker
+// from all other objects. It is many times what the longest one takes.
+const reconciliationTimeout = 30 * time.Second
+
+// NewManager makes a manager with health checks, whose controllers end a
+// reconcile after 30 seconds unless they set another ReconciliationTimeout. name
+// identifies the leader-election lease.
 func (o *Options) NewManager(config *rest.Config, name string, scheme *runtime.Scheme, cacheOptions cache.Options) (ctrl.Manager, error) {
 	o.Logger()
 	// One client for all reconcilers: the default of 20 queries a second
@@ -51,6 +59,7 @@ func (o *Options) NewManager(config *rest.Config, name string, scheme *runtime.S
 	manager, err := ctrl.NewManager(config, ctrl.Options{
 		Scheme:                        scheme,
 		Cache:                         cacheOptions,
+		Controller:                    ctrlconfig.Controller{ReconciliationTimeout: reconciliationTimeout},
 		Metrics:                       server.Options{BindAddress: o.MetricsAddress},
 		HealthProbeBindAddress:        o.HealthAddress,
 		LeaderElection:                o.LeaderElection,

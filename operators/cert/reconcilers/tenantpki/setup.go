@@ -3,7 +3,6 @@ package tenantpki
 import (
 	"context"
 	"fmt"
-	"time"
 
 	cmv1 "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -27,9 +26,6 @@ import (
 
 // concurrentTenants so that one tenant's requests do not hold up another's.
 const concurrentTenants = 4
-
-// reconciliationTimeout ends what hangs: a reconcile is some forty requests at most.
-const reconciliationTimeout = time.Minute
 
 var namespaceKind = metav1.TypeMeta{APIVersion: "v1", Kind: "Namespace"}
 
@@ -72,7 +68,7 @@ func (r *Reconciler) SetupWithManager(manager ctrl.Manager) error {
 		Watches(&corev1.Secret{}, handler.EnqueueRequestsFromMapFunc(r.tenantsBeside)).
 		Watches(&corev1.Namespace{}, handler.EnqueueRequestsFromMapFunc(r.tenantsIn),
 			builder.OnlyMetadata, builder.WithPredicates(predicate.Or(predicate.LabelChangedPredicate{}, predicate.AnnotationChangedPredicate{}))).
-		WithOptions(controller.Options{MaxConcurrentReconciles: concurrentTenants, ReconciliationTimeout: reconciliationTimeout}).
+		WithOptions(controller.Options{MaxConcurrentReconciles: concurrentTenants}).
 		Complete(r)
 	if err != nil {
 		return fmt.Errorf("set up TenantPKI reconciler: %w", err)

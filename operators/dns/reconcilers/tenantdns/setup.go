@@ -3,7 +3,6 @@ package tenantdns
 import (
 	"context"
 	"fmt"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -31,10 +30,6 @@ const (
 	concurrentPublications  = 4
 	concurrentVerifications = 16
 )
-
-// reconciliationTimeout ends what hangs; all that is done in one reconcile takes
-// a fraction of it.
-const reconciliationTimeout = 30 * time.Second
 
 // CacheOptions restrict what the manager watches to the tenants' objects.
 func CacheOptions() (cache.Options, error) {
@@ -72,7 +67,7 @@ func setUp(manager ctrl.Manager, name string, concurrent int, reconciler reconci
 		Owns(&externaldns.DNSEndpoint{}, builder.OnlyMetadata).
 		Watches(&corev1.Namespace{}, handler.EnqueueRequestsFromMapFunc(tenantsIn(manager.GetClient())),
 			builder.OnlyMetadata, builder.WithPredicates(predicate.Or(predicate.LabelChangedPredicate{}, predicate.AnnotationChangedPredicate{}))).
-		WithOptions(controller.Options{MaxConcurrentReconciles: concurrent, ReconciliationTimeout: reconciliationTimeout}).
+		WithOptions(controller.Options{MaxConcurrentReconciles: concurrent}).
 		Complete(reconciler)
 	if err != nil {
 		return fmt.Errorf("set up %s: %w", name, err)

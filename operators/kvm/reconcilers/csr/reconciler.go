@@ -29,8 +29,6 @@ import (
 
 const (
 	concurrency = 4
-	// reconciliationTimeout bounds one turn of a tenant.
-	reconciliationTimeout = 30 * time.Second
 	// perTurn is how many requests of a tenant are decided on before others have their turn.
 	perTurn = 4
 )
@@ -52,7 +50,7 @@ type Reconciler struct {
 // namespaces of tenants with requests that wait.
 func (r *Reconciler) SetupWithManager(manager ctrl.Manager) error {
 	c, err := controller.NewTyped("csr", manager, controller.TypedOptions[string]{
-		Reconciler: r, MaxConcurrentReconciles: concurrency, ReconciliationTimeout: reconciliationTimeout,
+		Reconciler: r, MaxConcurrentReconciles: concurrency,
 	})
 	if err != nil {
 		return fmt.Errorf("make controller: %w", err)

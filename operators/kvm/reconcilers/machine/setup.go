@@ -2,7 +2,6 @@ package machine
 
 import (
 	"context"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -25,13 +24,9 @@ import (
 // HostedNamespaceField is the index of TenantClusters by their hosted namespace.
 const HostedNamespaceField = "hostedNamespace"
 
-const (
-	// concurrency is more than a few slow tenants can hold: each has two calls
-	// under way at most.
-	concurrency = 8
-	// reconciliationTimeout bounds one reconciliation, whatever it waits for.
-	reconciliationTimeout = 30 * time.Second
-)
+// concurrency is more than a few slow tenants can hold: each has two calls
+// under way at most.
+const concurrency = 8
 
 // SetupWithManager registers the controller, which fleet wakes for what
 // happens in tenants.
@@ -53,7 +48,7 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, manager ctrl.Manager,
 		return []reconcile.Request{{NamespacedName: key}}
 	})
 	return ctrl.NewControllerManagedBy(manager).Named("machine").
-		WithOptions(controller.Options{MaxConcurrentReconciles: concurrency, ReconciliationTimeout: reconciliationTimeout}).
+		WithOptions(controller.Options{MaxConcurrentReconciles: concurrency}).
 		For(&v1alpha1.Machine{}).
 		Owns(&v1alpha1.NetworkPort{}).
 		Owns(&corev1.Secret{}).

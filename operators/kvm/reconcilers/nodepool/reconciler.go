@@ -4,7 +4,6 @@ package nodepool
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -28,10 +27,7 @@ const Owner client.FieldOwner = "kvm-operator-nodepool"
 // a pool can wait for the pool.
 const Finalizer = "slipway.dev/machines"
 
-const (
-	concurrency           = 4
-	reconciliationTimeout = 30 * time.Second
-)
+const concurrency = 4
 
 // Reconciler reconciles NodePools.
 type Reconciler struct {
@@ -48,7 +44,7 @@ func (r *Reconciler) SetupWithManager(manager ctrl.Manager) error {
 	return ctrl.NewControllerManagedBy(manager).Named("nodepool").
 		For(&v1alpha1.NodePool{}).
 		Owns(&v1alpha1.Machine{}).
-		WithOptions(controller.Options{MaxConcurrentReconciles: concurrency, ReconciliationTimeout: reconciliationTimeout}).
+		WithOptions(controller.Options{MaxConcurrentReconciles: concurrency}).
 		Complete(r)
 }
 

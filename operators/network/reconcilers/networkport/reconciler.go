@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"time"
 
 	"k8s.io/apimachinery/pkg/api/equality"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -43,7 +42,7 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		For(&v1alpha1.TenantNetwork{}).
 		Watches(&v1alpha1.NetworkPort{}, handler.EnqueueRequestsFromMapFunc(networkOf), builder.WithPredicates(identityChanged)).
 		WatchesMetadata(hosted.Namespace(), handler.EnqueueRequestsFromMapFunc(r.networksIn)).
-		WithOptions(controller.Options{MaxConcurrentReconciles: 4, ReconciliationTimeout: time.Minute}).
+		WithOptions(controller.Options{MaxConcurrentReconciles: 4}).
 		Complete(r)
 }
 
