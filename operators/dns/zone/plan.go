@@ -24,7 +24,7 @@ type Plan struct {
 // PlanOf decides what a TenantDNS gets. namespace is the one it is in, nil where
 // that belongs to no tenant. A spec that cannot be fulfilled withdraws nothing:
 // what was published before it is of the same tenant.
-func PlanOf(tenant *v1alpha1.TenantDNS, namespace metav1.Object, baseDomain string) Plan {
+func PlanOf(tenant *v1alpha1.TenantDNS, namespace *metav1.PartialObjectMetadata, baseDomain string) Plan {
 	if cause := misplaced(tenant, namespace); cause != "" {
 		return Plan{Verdict: new(notHosted(cause)), Withdraw: true, NotHosted: true}
 	}
@@ -47,7 +47,7 @@ func PlanOf(tenant *v1alpha1.TenantDNS, namespace metav1.Object, baseDomain stri
 
 // misplaced says why a TenantDNS does not count; empty where it does. Whoever
 // may write into a namespace of their own must not get names of another tenant.
-func misplaced(tenant *v1alpha1.TenantDNS, namespace metav1.Object) string {
+func misplaced(tenant *v1alpha1.TenantDNS, namespace *metav1.PartialObjectMetadata) string {
 	if namespace == nil || !v1alpha1.IsHostedNamespace(namespace) {
 		return fmt.Sprintf("Namespace %s is not the hosted namespace of a TenantCluster; create a TenantCluster, which gets its TenantDNS from the cluster-operator", tenant.Namespace)
 	}

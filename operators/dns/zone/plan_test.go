@@ -10,7 +10,7 @@ import (
 	"slipway.dev/api/v1alpha1"
 )
 
-func hosted(mutate ...func(labels map[string]string)) metav1.Object {
+func hosted(mutate ...func(labels map[string]string)) *metav1.PartialObjectMetadata {
 	name := v1alpha1.HostedNamespace("team", "demo")
 	labels := map[string]string{
 		v1alpha1.LabelTenant: name, v1alpha1.LabelTenantName: "demo", v1alpha1.LabelTenantNamespace: "team",
@@ -18,12 +18,16 @@ func hosted(mutate ...func(labels map[string]string)) metav1.Object {
 	for _, m := range mutate {
 		m(labels)
 	}
-	return &metav1.ObjectMeta{Name: name, Labels: labels, Annotations: map[string]string{v1alpha1.AnnotationTenantUID: "uid"}}
+	return metadata(name, labels, map[string]string{v1alpha1.AnnotationTenantUID: "uid"})
+}
+
+func metadata(name string, labels, annotations map[string]string) *metav1.PartialObjectMetadata {
+	return &metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: labels, Annotations: annotations}}
 }
 
 func TestPlanOf(t *testing.T) {
 	tests := map[string]struct {
-		namespace metav1.Object
+		namespace *metav1.PartialObjectMetadata
 		spec      v1alpha1.TenantDNSSpec
 		deleted   bool
 		reason    string // empty when there are records
@@ -46,7 +50,7 @@ func TestPlanOf(t *testing.T) {
 			message: "is not the hosted namespace of a TenantCluster; create a TenantCluster",
 		},
 		"a namespace that says so of itself": {
-			namespace: &metav1.ObjectMeta{Name: "team", Labels: hosted().GetLabels(), Annotations: hosted().GetAnnotations()}, spec: spec(),
+			namespace: metadata("team", hosted().Labels, hosted().Annotations), spec: spec(),
 			reason: "NotHosted", withdraw: true, message: "is not the hosted namespace",
 		},
 		"without the tenant's label": {
@@ -54,7 +58,7 @@ func TestPlanOf(t *testing.T) {
 			reason: "NotHosted", withdraw: true, message: "is not the hosted namespace",
 		},
 		"without the TenantCluster's UID": {
-			namespace: &metav1.ObjectMeta{Name: hosted().GetName(), Labels: hosted().GetLabels()}, spec: spec(),
+			namespace: metadata(hosted().Name, hosted().Labels, nil), spec: spec(),
 			reason: "NotHosted", withdraw: true, message: "is not the hosted namespace",
 		},
 		"another's name": {

@@ -2,13 +2,11 @@ package tenant
 
 import (
 	"context"
-	"fmt"
 
-	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"slipway.dev/api/v1alpha1"
+	"slipway.dev/kit/namespace"
 )
 
 // Why an object outside of hosted namespaces has no effect.
@@ -20,11 +18,6 @@ const (
 // Hosted reports whether a namespace is a hosted one: what is elsewhere counts
 // for nothing, whoever made it.
 func Hosted(ctx context.Context, reader client.Reader, name string) (bool, error) {
-	namespace := &metav1.PartialObjectMetadata{}
-	namespace.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Namespace"))
-	err := reader.Get(ctx, client.ObjectKey{Name: name}, namespace)
-	if client.IgnoreNotFound(err) != nil {
-		return false, fmt.Errorf("get Namespace %s: %w", name, err)
-	}
-	return err == nil && v1alpha1.IsHostedNamespace(namespace), nil
+	known, err := namespace.Get(ctx, reader, name)
+	return known != nil && v1alpha1.IsHostedNamespace(known), err
 }

@@ -18,6 +18,7 @@ import (
 	slipwayac "slipway.dev/api/applyconfiguration/api/v1alpha1"
 	"slipway.dev/api/v1alpha1"
 	"slipway.dev/kit/apply"
+	"slipway.dev/kit/namespace"
 	"slipway.dev/operators/cert/pki"
 )
 
@@ -46,7 +47,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	if tenant.DeletionTimestamp != nil {
 		return ctrl.Result{}, nil
 	}
-	hosted, err := r.hosted(ctx, tenant)
+	hosted, err := namespace.Get(ctx, r.Client, tenant.Namespace)
 	if err != nil {
 		return ctrl.Result{}, err
 	}
@@ -54,7 +55,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	if err != nil {
 		return ctrl.Result{}, err
 	}
-	if !hosted {
+	if hosted == nil || !v1alpha1.IsHostedNamespace(hosted) { // the cache holds only those of tenants
 		if err := r.prune(ctx, pki.Desired{}, observed); err != nil {
 			return ctrl.Result{}, err
 		}
@@ -74,19 +75,6 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 		return ctrl.Result{}, err
 	}
 	return r.report(ctx, tenant, pki.Report(tenant, desired, observed))
-}
-
-// hosted tells whether a TenantPKI is in the hosted namespace of a tenant; the
-// cache holds no others.
-func (r *Reconciler) hosted(ctx context.Context, tenant *v1alpha1.TenantPKI) (bool, error) {
-	namespace := &metav1.PartialObjectMetadata{TypeMeta: namespaceKind}
-	if err := r.Client.Get(ctx, client.ObjectKey{Name: tenant.Namespace}, namespace); err != nil {
-		if apierrors.IsNotFound(err) {
-			return false, nil
-		}
-		return false, fmt.Errorf("get Namespace %s: %w", tenant.Namespace, err)
-	}
-	return v1alpha1.IsHostedNamespace(namespace), nil
 }
 
 func (r *Reconciler) apply(ctx context.Context, desired pki.Desired, observed pki.Observed) error {

@@ -6,7 +6,6 @@ import (
 
 	cmv1 "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/selection"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -21,13 +20,12 @@ import (
 
 	"slipway.dev/api/v1alpha1"
 	"slipway.dev/kit/apply"
+	"slipway.dev/kit/namespace"
 	"slipway.dev/operators/cert/pki"
 )
 
 // concurrentTenants so that one tenant's requests do not hold up another's.
 const concurrentTenants = 4
-
-var namespaceKind = metav1.TypeMeta{APIVersion: "v1", Kind: "Namespace"}
 
 // CacheOptions restrict what the manager watches to what the operator made for
 // tenants, and what it remembers of Secrets to their digests.
@@ -41,10 +39,10 @@ func CacheOptions() (cache.Options, error) {
 	return cache.Options{
 		DefaultTransform: cache.TransformStripManagedFields(),
 		ByObject: map[client.Object]cache.ByObject{
-			&cmv1.Issuer{}:      {Label: ours},
-			&cmv1.Certificate{}: {Label: ours},
-			&corev1.Secret{}:    {Label: ours, Transform: digestSecret},
-			&metav1.PartialObjectMetadata{TypeMeta: namespaceKind}: {Label: tenants},
+			&cmv1.Issuer{}:       {Label: ours},
+			&cmv1.Certificate{}:  {Label: ours},
+			&corev1.Secret{}:     {Label: ours, Transform: digestSecret},
+			namespace.Metadata(): {Label: tenants},
 		},
 	}, nil
 }
@@ -66,8 +64,8 @@ func (r *Reconciler) SetupWithManager(manager ctrl.Manager) error {
 		Owns(&cmv1.Issuer{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		Owns(&cmv1.Certificate{}).
 		Watches(&corev1.Secret{}, handler.EnqueueRequestsFromMapFunc(r.tenantsBeside)).
-		Watches(&corev1.Namespace{}, handler.EnqueueRequestsFromMapFunc(r.tenantsIn),
-			builder.OnlyMetadata, builder.WithPredicates(predicate.Or(predicate.LabelChangedPredicate{}, predicate.AnnotationChangedPredicate{}))).
+		WatchesMetadata(namespace.Metadata(), handler.EnqueueRequestsFromMapFunc(r.tenantsIn),
+			builder.WithPredicates(predicate.Or(predicate.LabelChangedPredicate{}, predicate.AnnotationChangedPredicate{}))).
 		WithOptions(controller.Options{MaxConcurrentReconciles: concurrentTenants}).
 		Complete(r)
 	if err != nil {
@@ -80,14 +78,14 @@ func (r *Reconciler) tenantsBeside(ctx context.Context, secret client.Object) []
 	return r.requests(ctx, secret.GetNamespace())
 }
 
-func (r *Reconciler) tenantsIn(ctx context.Context, namespace client.Object) []reconcile.Request {
-	return r.requests(ctx, namespace.GetName())
+func (r *Reconciler) tenantsIn(ctx context.Context, hosted client.Object) []reconcile.Request {
+	return r.requests(ctx, hosted.GetName())
 }
 
-func (r *Reconciler) requests(ctx context.Context, namespace string) []reconcile.Request {
+func (r *Reconciler) requests(ctx context.Context, hosted string) []reconcile.Request {
 	tenants := &v1alpha1.TenantPKIList{}
-	if err := r.Client.List(ctx, tenants, client.InNamespace(namespace)); err != nil {
-		log.FromContext(ctx).Error(err, "Listing TenantPKIs", "Namespace", namespace)
+	if err := r.Client.List(ctx, tenants, client.InNamespace(hosted)); err != nil {
+		log.FromContext(ctx).Error(err, "Listing TenantPKIs", "Namespace", hosted)
 		return nil
 	}
 	requests := make([]reconcile.Request, len(tenants.Items))

@@ -16,6 +16,7 @@ import (
 	"slipway.dev/api/v1alpha1"
 	"slipway.dev/kit/apply"
 	"slipway.dev/kit/finalizer"
+	"slipway.dev/kit/namespace"
 	"slipway.dev/operators/dns/zone"
 )
 
@@ -39,7 +40,7 @@ func (p *Publisher) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.R
 	if err := p.Client.Get(ctx, request.NamespacedName, tenant); err != nil {
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
-	namespace, err := namespaceOf(ctx, p.Client, tenant)
+	hosted, err := namespace.Get(ctx, p.Client, tenant.Namespace)
 	if err != nil {
 		return ctrl.Result{}, err
 	}
@@ -47,7 +48,7 @@ func (p *Publisher) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.R
 	if err != nil {
 		return ctrl.Result{}, err
 	}
-	plan := zone.PlanOf(tenant, namespace, p.BaseDomain)
+	plan := zone.PlanOf(tenant, hosted, p.BaseDomain)
 	switch {
 	case plan.Withdraw:
 		return ctrl.Result{}, p.withdraw(ctx, endpoint)
@@ -71,20 +72,6 @@ func (p *Publisher) withdraw(ctx context.Context, endpoint *metav1.PartialObject
 	return nil
 }
 
-// namespaceOf reads the namespace of a TenantDNS; nil where it belongs to no
-// tenant, as the cache holds none but those.
-func namespaceOf(ctx context.Context, reader client.Reader, tenant *v1alpha1.TenantDNS) (metav1.Object, error) {
-	namespace := &metav1.PartialObjectMetadata{TypeMeta: namespaceKind}
-	err := reader.Get(ctx, client.ObjectKey{Name: tenant.Namespace}, namespace)
-	if client.IgnoreNotFound(err) != nil {
-		return nil, fmt.Errorf("get Namespace %s: %w", tenant.Namespace, err)
-	}
-	if err != nil {
-		return nil, nil
-	}
-	return namespace, nil
-}
-
 // endpointOf reads the metadata of the DNSEndpoint that belongs to a TenantDNS;
 // nil where there is none. One of that name which is somebody else's is left alone.
 func endpointOf(ctx context.Context, reader client.Reader, tenant *v1alpha1.TenantDNS) (*metav1.PartialObjectMetadata, error) {
@@ -99,7 +86,4 @@ func endpointOf(ctx context.Context, reader client.Reader, tenant *v1alpha1.Tena
 	return endpoint, nil
 }
 
-var (
-	namespaceKind = metav1.TypeMeta{APIVersion: "v1", Kind: "Namespace"}
-	endpointKind  = metav1.TypeMeta{APIVersion: externaldns.GroupVersion.String(), Kind: externaldns.DNSEndpointKind}
-)
+var endpointKind = metav1.TypeMeta{APIVersion: externaldns.GroupVersion.String(), Kind: externaldns.DNSEndpointKind}

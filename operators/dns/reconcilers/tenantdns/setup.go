@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 
-	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/selection"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -21,6 +19,7 @@ import (
 
 	"slipway.dev/api/v1alpha1"
 	"slipway.dev/kit/apply"
+	"slipway.dev/kit/namespace"
 )
 
 // Publishing takes a few requests to the API. A question to the server may take
@@ -41,8 +40,8 @@ func CacheOptions() (cache.Options, error) {
 	return cache.Options{
 		DefaultTransform: cache.TransformStripManagedFields(),
 		ByObject: map[client.Object]cache.ByObject{
-			&externaldns.DNSEndpoint{}:                             tenants,
-			&metav1.PartialObjectMetadata{TypeMeta: namespaceKind}: tenants,
+			&externaldns.DNSEndpoint{}: tenants,
+			namespace.Metadata():       tenants,
 		},
 	}, nil
 }
@@ -65,8 +64,8 @@ func setUp(manager ctrl.Manager, name string, concurrent int, reconciler reconci
 		Named(name).
 		For(&v1alpha1.TenantDNS{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		Owns(&externaldns.DNSEndpoint{}, builder.OnlyMetadata).
-		Watches(&corev1.Namespace{}, handler.EnqueueRequestsFromMapFunc(tenantsIn(manager.GetClient())),
-			builder.OnlyMetadata, builder.WithPredicates(predicate.Or(predicate.LabelChangedPredicate{}, predicate.AnnotationChangedPredicate{}))).
+		WatchesMetadata(namespace.Metadata(), handler.EnqueueRequestsFromMapFunc(tenantsIn(manager.GetClient())),
+			builder.WithPredicates(predicate.Or(predicate.LabelChangedPredicate{}, predicate.AnnotationChangedPredicate{}))).
 		WithOptions(controller.Options{MaxConcurrentReconciles: concurrent}).
 		Complete(reconciler)
 	if err != nil {
@@ -77,10 +76,10 @@ func setUp(manager ctrl.Manager, name string, concurrent int, reconciler reconci
 
 // tenantsIn finds what counts or not with a namespace's labels and annotations.
 func tenantsIn(reader client.Reader) handler.MapFunc {
-	return func(ctx context.Context, namespace client.Object) []reconcile.Request {
+	return func(ctx context.Context, hosted client.Object) []reconcile.Request {
 		tenants := &v1alpha1.TenantDNSList{}
-		if err := reader.List(ctx, tenants, client.InNamespace(namespace.GetName())); err != nil {
-			log.FromContext(ctx).Error(err, "Listing TenantDNSes", "Namespace", namespace.GetName())
+		if err := reader.List(ctx, tenants, client.InNamespace(hosted.GetName())); err != nil {
+			log.FromContext(ctx).Error(err, "Listing TenantDNSes", "Namespace", hosted.GetName())
 			return nil
 		}
 		requests := make([]reconcile.Request, len(tenants.Items))

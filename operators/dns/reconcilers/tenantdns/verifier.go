@@ -12,6 +12,7 @@ import (
 
 	"slipway.dev/api/v1alpha1"
 	"slipway.dev/kit/apply"
+	"slipway.dev/kit/namespace"
 	"slipway.dev/operators/dns/zone"
 )
 
@@ -56,11 +57,11 @@ func (v *Verifier) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.Re
 	if err := v.Client.Get(ctx, request.NamespacedName, tenant); err != nil {
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
-	namespace, err := namespaceOf(ctx, v.Client, tenant)
+	hosted, err := namespace.Get(ctx, v.Client, tenant.Namespace)
 	if err != nil {
 		return ctrl.Result{}, err
 	}
-	plan := zone.PlanOf(tenant, namespace, v.BaseDomain)
+	plan := zone.PlanOf(tenant, hosted, v.BaseDomain)
 	switch {
 	case tenant.DeletionTimestamp != nil:
 		return v.remove(ctx, tenant, plan)

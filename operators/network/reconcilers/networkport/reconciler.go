@@ -20,7 +20,7 @@ import (
 
 	"slipway.dev/api/v1alpha1"
 	"slipway.dev/kit/apply"
-	"slipway.dev/operators/network/hosted"
+	"slipway.dev/kit/namespace"
 )
 
 const fieldOwner client.FieldOwner = "network-operator"
@@ -41,7 +41,7 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		Named("networkport").
 		For(&v1alpha1.TenantNetwork{}).
 		Watches(&v1alpha1.NetworkPort{}, handler.EnqueueRequestsFromMapFunc(networkOf), builder.WithPredicates(identityChanged)).
-		WatchesMetadata(hosted.Namespace(), handler.EnqueueRequestsFromMapFunc(r.networksIn)).
+		WatchesMetadata(namespace.Metadata(), handler.EnqueueRequestsFromMapFunc(r.networksIn)).
 		WithOptions(controller.Options{MaxConcurrentReconciles: 4}).
 		Complete(r)
 }
@@ -61,10 +61,11 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	if err := r.Client.Get(ctx, req.NamespacedName, &network); client.IgnoreNotFound(err) != nil {
 		return ctrl.Result{}, fmt.Errorf("get TenantNetwork: %w", err)
 	}
-	isHosted, err := hosted.Ask(ctx, r.Client, req.Namespace)
-	if err != nil {
-		return ctrl.Result{}, client.IgnoreNotFound(err) // its event comes with it
+	home, err := namespace.Get(ctx, r.Client, req.Namespace)
+	if err != nil || home == nil {
+		return ctrl.Result{}, err // where it is not known yet, its event follows
 	}
+	isHosted := v1alpha1.IsHostedNamespace(home)
 	var all v1alpha1.NetworkPortList
 	if err := r.Live.List(ctx, &all, client.InNamespace(req.Namespace)); err != nil {
 		return ctrl.Result{}, fmt.Errorf("list NetworkPorts: %w", err)
@@ -102,10 +103,10 @@ func networkOf(_ context.Context, port client.Object) []reconcile.Request {
 }
 
 // networksIn enqueues the networks of a namespace, also those that ports only name.
-func (r *Reconciler) networksIn(ctx context.Context, namespace client.Object) []reconcile.Request {
+func (r *Reconciler) networksIn(ctx context.Context, home client.Object) []reconcile.Request {
 	var ports v1alpha1.NetworkPortList
-	if err := r.Client.List(ctx, &ports, client.InNamespace(namespace.GetName())); err != nil {
-		ctrl.LoggerFrom(ctx).Error(err, "Listing NetworkPorts", "namespace", namespace.GetName())
+	if err := r.Client.List(ctx, &ports, client.InNamespace(home.GetName())); err != nil {
+		ctrl.LoggerFrom(ctx).Error(err, "Listing NetworkPorts", "namespace", home.GetName())
 		return nil
 	}
 	var requests []reconcile.Request

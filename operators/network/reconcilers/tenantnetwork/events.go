@@ -60,8 +60,8 @@ func changed(before, after []v1alpha1.ProgrammedNetwork) sets.Set[string] {
 
 // namespaceEvents enqueues the networks of a namespace, which count only while
 // it is hosted.
-func (r *Reconciler) namespaceEvents(ctx context.Context, namespace client.Object) []reconcile.Request {
-	return r.requests(ctx, namespace.GetName(), func(v1alpha1.TenantNetwork) bool { return true })
+func (r *Reconciler) namespaceEvents(ctx context.Context, home client.Object) []reconcile.Request {
+	return r.requests(ctx, home.GetName(), func(v1alpha1.TenantNetwork) bool { return true })
 }
 
 func (r *Reconciler) enqueue(ctx context.Context, q queue, namespace string, wanted func(v1alpha1.TenantNetwork) bool) {

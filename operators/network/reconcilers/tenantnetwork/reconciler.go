@@ -21,6 +21,7 @@ import (
 	"slipway.dev/api/v1alpha1"
 	"slipway.dev/kit/apply"
 	"slipway.dev/kit/conditions"
+	"slipway.dev/kit/namespace"
 	"slipway.dev/operators/network/fabric"
 	"slipway.dev/operators/network/hosted"
 )
@@ -45,7 +46,7 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		For(&v1alpha1.TenantNetwork{}).
 		Owns(&nadv1.NetworkAttachmentDefinition{}).
 		Watches(&v1alpha1.HostNetwork{}, r.hostEvents()).
-		WatchesMetadata(hosted.Namespace(), handler.EnqueueRequestsFromMapFunc(r.namespaceEvents)).
+		WatchesMetadata(namespace.Metadata(), handler.EnqueueRequestsFromMapFunc(r.namespaceEvents)).
 		// The last port to go lets its network go.
 		Watches(&v1alpha1.NetworkPort{}, handler.Funcs{DeleteFunc: networkOf}).
 		WithOptions(controller.Options{MaxConcurrentReconciles: 4}).
@@ -70,16 +71,16 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	if seen.network.DeletionTimestamp != nil {
 		return ctrl.Result{}, r.remove(ctx, seen)
 	}
-	name, namespace := seen.network.Name, seen.network.Namespace
-	isHosted, err := hosted.Ask(ctx, r.Client, namespace)
-	if err != nil {
-		return ctrl.Result{}, client.IgnoreNotFound(err) // the Namespace's event comes with it
+	name := seen.network.Name
+	home, err := namespace.Get(ctx, r.Client, seen.network.Namespace)
+	if err != nil || home == nil {
+		return ctrl.Result{}, err // where it is not known yet, its event follows
 	}
-	if !isHosted {
-		status := keptStatus(seen, hosted.Refusal("TenantNetwork", namespace))
-		return ctrl.Result{}, apply.Status(ctx, r.Client, fieldOwner, slipwayac.TenantNetwork(name, namespace).WithStatus(status))
+	if !v1alpha1.IsHostedNamespace(home) {
+		status := keptStatus(seen, hosted.Refusal("TenantNetwork", home.Name))
+		return ctrl.Result{}, apply.Status(ctx, r.Client, fieldOwner, slipwayac.TenantNetwork(name, seen.network.Namespace).WithStatus(status))
 	}
-	if err := apply.Objects(ctx, r.Client, fieldOwner, slipwayac.TenantNetwork(name, namespace).WithUID(seen.network.UID).WithFinalizers(finalizer)); err != nil {
+	if err := apply.Objects(ctx, r.Client, fieldOwner, slipwayac.TenantNetwork(name, seen.network.Namespace).WithUID(seen.network.UID).WithFinalizers(finalizer)); err != nil {
 		return ctrl.Result{}, err
 	}
 	if seen.identifier == nil {
@@ -98,7 +99,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	if err != nil {
 		return ctrl.Result{}, reconcile.TerminalError(err)
 	}
-	return ctrl.Result{}, apply.Status(ctx, r.Client, fieldOwner, slipwayac.TenantNetwork(name, namespace).WithStatus(status))
+	return ctrl.Result{}, apply.Status(ctx, r.Client, fieldOwner, slipwayac.TenantNetwork(name, seen.network.Namespace).WithStatus(status))
 }
 
 func (r *Reconciler) observe(ctx context.Context, key client.ObjectKey) (observation, error) {
@@ -211,10 +212,10 @@ func (r *Reconciler) remove(ctx context.Context, seen observation) error {
 	if err := apply.Prune(ctx, r.Client, seen.ports, sets.New[string]()); err != nil {
 		return err
 	}
-	name, namespace := seen.network.Name, seen.network.Namespace
+	name := seen.network.Name
 	if blocked := blockers(seen); blocked != "" {
 		status := keptStatus(seen, conditions.False(v1alpha1.ConditionReady, "Deleting", "waits for "+blocked))
-		return apply.Status(ctx, r.Client, fieldOwner, slipwayac.TenantNetwork(name, namespace).WithStatus(status))
+		return apply.Status(ctx, r.Client, fieldOwner, slipwayac.TenantNetwork(name, seen.network.Namespace).WithStatus(status))
 	}
 	own, err := r.ownIdentifiers(ctx, seen.network)
 	if err != nil {
@@ -224,5 +225,5 @@ func (r *Reconciler) remove(ctx context.Context, seen observation) error {
 		return err
 	}
 	// Applying without the finalizer takes it away.
-	return client.IgnoreNotFound(apply.Objects(ctx, r.Client, fieldOwner, slipwayac.TenantNetwork(name, namespace).WithUID(seen.network.UID)))
+	return client.IgnoreNotFound(apply.Objects(ctx, r.Client, fieldOwner, slipwayac.TenantNetwork(name, seen.network.Namespace).WithUID(seen.network.UID)))
 }
