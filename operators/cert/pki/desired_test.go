@@ -1,15 +1,13 @@
 package pki
 
 import (
-	"os"
-	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"sigs.k8s.io/yaml"
 
 	"slipway.dev/api/v1alpha1"
+	"slipway.dev/kit/golden"
 )
 
 func tenantPKI(mutate ...func(*v1alpha1.TenantPKI)) *v1alpha1.TenantPKI {
@@ -29,40 +27,19 @@ func tenantPKI(mutate ...func(*v1alpha1.TenantPKI)) *v1alpha1.TenantPKI {
 	return tenant
 }
 
-// TestDesire compares with testdata/desired.yaml; UPDATE=true writes it anew.
 func TestDesire(t *testing.T) {
 	desired, err := Desire(tenantPKI())
 	if err != nil {
 		t.Fatal(err)
 	}
-	var documents []string
-	add := func(object any) {
-		text, err := yaml.Marshal(object)
-		if err != nil {
-			t.Fatal(err)
-		}
-		documents = append(documents, string(text))
-	}
+	var objects []any
 	for _, issuer := range desired.Issuers {
-		add(issuer)
+		objects = append(objects, issuer)
 	}
 	for _, certificate := range desired.Certificates {
-		add(certificate)
+		objects = append(objects, certificate)
 	}
-	const golden = "testdata/desired.yaml"
-	got := strings.Join(documents, "---\n")
-	if os.Getenv("UPDATE") == "true" {
-		if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(golden)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), got); diff != "" {
-		t.Errorf("desired objects differ from %s (-want +got):\n%s", golden, diff)
-	}
+	golden.Objects(t, "desired", objects...)
 }
 
 func TestDesireDoesNotDependOnOrder(t *testing.T) {

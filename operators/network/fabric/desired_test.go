@@ -1,10 +1,8 @@
 package fabric
 
 import (
-	"flag"
 	"fmt"
 	"net/netip"
-	"os"
 	"strings"
 	"testing"
 
@@ -13,9 +11,8 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"slipway.dev/api/v1alpha1"
+	"slipway.dev/kit/golden"
 )
-
-var update = flag.Bool("update", os.Getenv("UPDATE") == "true", "write the golden files anew")
 
 func host(name, vtep string, mtu int32, addresses ...string) v1alpha1.HostNetwork {
 	return v1alpha1.HostNetwork{
@@ -86,23 +83,7 @@ func TestDesired(t *testing.T) {
 	if diff := cmp.Diff(want, programmed); diff != "" {
 		t.Errorf("programmed (-want +got):\n%s", diff)
 	}
-	golden(t, "testdata/node-a.txt", write(state))
-}
-
-func golden(t *testing.T, path, got string) {
-	t.Helper()
-	if *update {
-		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), got); diff != "" {
-		t.Errorf("%s (-want +got; UPDATE=true writes it anew):\n%s", path, diff)
-	}
+	golden.File(t, "node-a.txt", write(state))
 }
 
 func write(s State) string {
