@@ -16,6 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"slipway.dev/api/v1alpha1"
+	"slipway.dev/kit/apply"
 	"slipway.dev/kit/operator"
 	"slipway.dev/operators/network/reconcilers/hostnetwork"
 	"slipway.dev/operators/network/reconcilers/networkport"
@@ -49,9 +50,10 @@ func run() error {
 	if err != nil {
 		return err
 	}
-	networks := &tenantnetwork.Reconciler{Client: manager.GetClient(), Live: manager.GetAPIReader()}
-	ports := &networkport.Reconciler{Client: manager.GetClient(), Live: manager.GetAPIReader()}
-	hosts := &hostnetwork.Reconciler{Client: manager.GetClient()}
+	c, live := manager.GetClient(), manager.GetAPIReader()
+	networks := &tenantnetwork.Reconciler{Client: c, Live: live, Writer: apply.NewWriter(c, tenantnetwork.Owner)}
+	ports := &networkport.Reconciler{Client: c, Live: live, Writer: apply.NewWriter(c, networkport.Owner)}
+	hosts := &hostnetwork.Reconciler{Client: c, Writer: apply.NewWriter(c, hostnetwork.Owner)}
 	if err := errors.Join(networks.SetupWithManager(manager), ports.SetupWithManager(manager), hosts.SetupWithManager(manager)); err != nil {
 		return err
 	}

@@ -17,6 +17,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 
 	"slipway.dev/api/v1alpha1"
+	"slipway.dev/kit/apply"
 	"slipway.dev/operators/network/cni/socket"
 	"slipway.dev/operators/network/fabric"
 	"slipway.dev/operators/network/netlink"
@@ -37,7 +38,9 @@ type Agent struct {
 	// Client reads from caches.
 	Client client.Client
 	// Live reads from the API server.
-	Live   client.Reader
+	Live client.Reader
+	// Writer has the agent's field owner, Owner.
+	Writer *apply.Writer
 	Host   *netlink.Host
 	Config fabric.Config
 	// Socket is where the CNI plugin finds the agent.
@@ -130,7 +133,7 @@ type outcome struct {
 	present []v1alpha1.ProgrammedNetwork
 }
 
-// concerns tells whether something of a network could not be programmed.
+// concerns reports whether something of a network could not be programmed.
 func (o outcome) concerns(vni int32, uid string) bool {
 	return o.failure != nil && o.left.Concern(o.desired, vni, uid)
 }

@@ -43,6 +43,7 @@ func TestLifeOfANetwork(t *testing.T) {
 		return h.Status.NetworkCount == 1 && h.Status.Networks[0].VNI == *network.Status.VNI && h.Status.Networks[0].Ports == 2
 	})
 
+	e.isAtRest(server, machine)
 	e.loseKnowledge(network)
 
 	// What is in use is not taken away under it.

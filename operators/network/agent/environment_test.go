@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"reflect"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -24,6 +25,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 
 	"slipway.dev/api/v1alpha1"
+	"slipway.dev/kit/apply"
 	"slipway.dev/kit/operator"
 	"slipway.dev/kit/testenv"
 	"slipway.dev/operators/network/agent"
@@ -52,6 +54,11 @@ type environment struct {
 	node      string        // path of the node's
 	socket    string
 	plugin    string
+	// agent reads from cached.
+	agent  *agent.Agent
+	cached client.Client
+	// writes counts those of the operator and of the agent.
+	writes []*atomic.Int64
 }
 
 func newEnvironment(t *testing.T) *environment {
@@ -81,16 +88,21 @@ func newEnvironment(t *testing.T) *environment {
 	// Both are made before one runs: making one sets the loggers of all.
 	operators := e.manager(testenv.As(t, config, templates+"clusterrole.yaml"), scheme)
 	agents := e.manager(testenv.As(t, config, templates+"agent-clusterrole.yaml"), scheme)
-	must(t, (&tenantnetwork.Reconciler{Client: operators.GetClient(), Live: operators.GetAPIReader()}).SetupWithManager(operators))
-	must(t, (&hostnetwork.Reconciler{Client: operators.GetClient()}).SetupWithManager(operators))
-	must(t, (&networkport.Reconciler{Client: operators.GetClient(), Live: operators.GetAPIReader()}).SetupWithManager(operators))
+	c, live := operators.GetClient(), operators.GetAPIReader()
+	must(t, (&tenantnetwork.Reconciler{Client: c, Live: live, Writer: apply.NewWriter(c, tenantnetwork.Owner)}).SetupWithManager(operators))
+	must(t, (&hostnetwork.Reconciler{Client: c, Writer: apply.NewWriter(c, hostnetwork.Owner)}).SetupWithManager(operators))
+	must(t, (&networkport.Reconciler{Client: c, Live: live, Writer: apply.NewWriter(c, networkport.Owner)}).SetupWithManager(operators))
 	host, err := netlink.NewHost(e.node, e.directory)
 	must(t, err)
 	t.Cleanup(func() { must(t, host.Close()) })
-	keeper := &agent.Agent{Client: agents.GetClient(), Live: agents.GetAPIReader(), Host: host, Socket: e.socket, Config: fabric.Config{
-		NodeName: nodeName, VTEP: netip.MustParseAddr("10.99.0.1"), Port: 4790, Uplink: netip.MustParsePrefix("100.64.0.0/10"),
-	}}
-	must(t, keeper.SetupWithManager(t.Context(), agents))
+	e.cached = agents.GetClient()
+	e.agent = &agent.Agent{
+		Client: e.cached, Live: agents.GetAPIReader(), Writer: apply.NewWriter(e.cached, agent.Owner), Host: host, Socket: e.socket,
+		Config: fabric.Config{
+			NodeName: nodeName, VTEP: netip.MustParseAddr("10.99.0.1"), Port: 4790, Uplink: netip.MustParsePrefix("100.64.0.0/10"),
+		},
+	}
+	must(t, e.agent.SetupWithManager(t.Context(), agents))
 	e.start(operators)
 	e.start(agents)
 	return e
@@ -98,6 +110,7 @@ func newEnvironment(t *testing.T) *environment {
 
 func (e *environment) manager(config *rest.Config, scheme *runtime.Scheme) manager.Manager {
 	e.t.Helper()
+	e.writes = append(e.writes, testenv.CountWrites(config))
 	options := operator.Options{MetricsAddress: "0", HealthAddress: "0"}
 	m, err := options.NewManager(config, "test", scheme, cache.Options{})
 	must(e.t, err)

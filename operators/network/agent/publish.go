@@ -6,23 +6,20 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
-	"strings"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/api/meta"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	metav1ac "k8s.io/client-go/applyconfigurations/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	slipwayac "slipway.dev/api/applyconfiguration/api/v1alpha1"
 	"slipway.dev/api/v1alpha1"
-	"slipway.dev/kit/apply"
 	"slipway.dev/kit/conditions"
 )
 
-const fieldOwner client.FieldOwner = "network-agent"
+// Owner of the fields that an agent writes.
+const Owner client.FieldOwner = "network-agent"
 
 // publish reports a pass: the host, its status, and who is plugged in where.
 func (a *Agent) publish(ctx context.Context, o outcome) error {
@@ -40,18 +37,21 @@ func (a *Agent) publishBlindness(ctx context.Context, failure error) error {
 	a.publishing.Lock()
 	defer a.publishing.Unlock()
 	host, err := a.ownHost(ctx)
-	if err != nil {
+	if err != nil || host == nil {
 		return err
 	}
 	return a.publishStatus(ctx, host.Status.Networks, failure)
 }
 
-// ownHost is this node's HostNetwork as the cache has it; without a UID when
-// there is none.
-func (a *Agent) ownHost(ctx context.Context) (v1alpha1.HostNetwork, error) {
-	var host v1alpha1.HostNetwork
-	if err := a.Client.Get(ctx, client.ObjectKey{Name: a.Config.NodeName}, &host); client.IgnoreNotFound(err) != nil {
-		return host, fmt.Errorf("get HostNetwork: %w", err)
+// ownHost is this node's HostNetwork as the cache has it; nil where there is none.
+func (a *Agent) ownHost(ctx context.Context) (*v1alpha1.HostNetwork, error) {
+	host := &v1alpha1.HostNetwork{}
+	err := a.Client.Get(ctx, client.ObjectKey{Name: a.Config.NodeName}, host)
+	if client.IgnoreNotFound(err) != nil {
+		return nil, fmt.Errorf("get HostNetwork: %w", err)
+	}
+	if err != nil {
+		return nil, nil
 	}
 	return host, nil
 }
@@ -67,69 +67,70 @@ func (a *Agent) publishHost(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if host.UID != "" && equality.Semantic.DeepEqual(host.Spec, spec) {
-		return nil
+	node, err := a.nodeUID(ctx, host)
+	if err != nil {
+		return err
+	}
+	return a.Writer.Apply(ctx, slipwayac.HostNetwork(a.Config.NodeName).
+		WithOwnerReferences(metav1ac.OwnerReference().
+			WithAPIVersion("v1").WithKind("Node").WithName(a.Config.NodeName).WithUID(node)).
+		WithSpec(spec), host)
+}
+
+// nodeUID is the UID of this node's Node. A HostNetwork that is there names it,
+// and goes with it.
+func (a *Agent) nodeUID(ctx context.Context, host *v1alpha1.HostNetwork) (types.UID, error) {
+	if host != nil {
+		for _, owner := range host.OwnerReferences {
+			if owner.Kind == "Node" && owner.Name == a.Config.NodeName {
+				return owner.UID, nil
+			}
+		}
 	}
 	var node corev1.Node
 	if err := a.Live.Get(ctx, client.ObjectKey{Name: a.Config.NodeName}, &node); err != nil {
-		return fmt.Errorf("get Node %s: %w", a.Config.NodeName, err)
+		return "", fmt.Errorf("get Node %s: %w", a.Config.NodeName, err)
 	}
-	return apply.Objects(ctx, a.Client, fieldOwner, slipwayac.HostNetwork(a.Config.NodeName).
-		WithOwnerReferences(metav1ac.OwnerReference().WithAPIVersion("v1").WithKind("Node").WithName(node.Name).WithUID(node.UID)).
-		WithSpec(slipwayac.HostNetworkSpec().WithVTEP(spec.VTEP).WithMTU(spec.MTU).WithAddresses(spec.Addresses...)))
+	return node.UID, nil
 }
 
-func (a *Agent) hostSpec() (v1alpha1.HostNetworkSpec, error) {
+func (a *Agent) hostSpec() (*slipwayac.HostNetworkSpecApplyConfiguration, error) {
 	mtu, err := a.Host.LinkMTU(a.Config.VTEP)
 	if err != nil {
-		return v1alpha1.HostNetworkSpec{}, err
+		return nil, err
 	}
 	addresses, err := a.Host.Addresses()
 	if err != nil {
-		return v1alpha1.HostNetworkSpec{}, err
+		return nil, err
 	}
-	spec := v1alpha1.HostNetworkSpec{VTEP: a.Config.VTEP.String(), MTU: int32(mtu)}
+	spec := slipwayac.HostNetworkSpec().WithVTEP(a.Config.VTEP.String()).WithMTU(int32(mtu))
 	for _, address := range addresses {
 		// Those of pods and Services are many, and denied as ranges.
 		if !slices.ContainsFunc(a.Config.Management, func(p netip.Prefix) bool { return p.Contains(address) }) {
-			spec.Addresses = append(spec.Addresses, address.String())
+			spec.WithAddresses(address.String())
 		}
 	}
 	return spec, nil
 }
 
-// publishStatus writes the host's status where it is different. Whether the
-// host is Ready is not for its agent to say, who might be gone.
+// publishStatus reports what is programmed. Whether the host is Ready is not for
+// its agent to say, who might be gone.
 func (a *Agent) publishStatus(ctx context.Context, networks []v1alpha1.ProgrammedNetwork, failure error) error {
 	host, err := a.ownHost(ctx)
-	if err != nil || host.UID == "" {
+	if err != nil || host == nil {
 		return err // when it is there, its event makes the next pass
 	}
 	programmed := conditions.True(v1alpha1.ConditionProgrammed, "Programmed", "")
 	if failure != nil {
-		programmed = conditions.False(v1alpha1.ConditionProgrammed, "ProgrammingFailed", firstLine(failure))
-	}
-	if equality.Semantic.DeepEqual(host.Status.Networks, networks) && same(host, programmed) {
-		return nil
+		programmed = conditions.False(v1alpha1.ConditionProgrammed, "ProgrammingFailed", conditions.FirstLine(failure.Error()))
 	}
 	status := slipwayac.HostNetworkStatus().WithNetworkCount(int32(len(networks))).
 		WithConditions(conditions.Apply(host.Status.Conditions, host.Generation, programmed)...)
 	for _, p := range networks {
 		status.WithNetworks(slipwayac.ProgrammedNetwork().WithVNI(p.VNI).WithUID(p.UID).WithGeneration(p.Generation).WithPorts(p.Ports))
 	}
-	err = apply.Status(ctx, a.Client, fieldOwner, slipwayac.HostNetwork(a.Config.NodeName).WithStatus(status))
+	err = a.Writer.ApplyStatus(ctx, slipwayac.HostNetwork(a.Config.NodeName).WithStatus(status), host)
 	return client.IgnoreNotFound(err)
-}
-
-func same(host v1alpha1.HostNetwork, wanted metav1.Condition) bool {
-	known := meta.FindStatusCondition(host.Status.Conditions, wanted.Type)
-	return known != nil && known.ObservedGeneration == host.Generation &&
-		known.Status == wanted.Status && known.Reason == wanted.Reason && known.Message == wanted.Message
-}
-
-func firstLine(err error) string {
-	line, _, _ := strings.Cut(err.Error(), "\n")
-	return line
 }
 
 // publishAttachments corrects the ports that say that they are plugged in here
@@ -153,7 +154,7 @@ func (a *Agent) publishAttachments(ctx context.Context, o outcome) error {
 			continue
 		}
 		port := slipwayac.NetworkPort(p.Name, p.Namespace).WithResourceVersion(p.ResourceVersion).WithStatus(status)
-		err := apply.Status(ctx, a.Client, fieldOwner, port)
+		err := a.Writer.ApplyStatus(ctx, port, &p)
 		// A conflict means that the object has changed: its event makes the next pass.
 		if client.IgnoreNotFound(err) != nil && !apierrors.IsConflict(err) {
 			failures = append(failures, err)
@@ -162,10 +163,11 @@ func (a *Agent) publishAttachments(ctx context.Context, o outcome) error {
 	return errors.Join(failures...)
 }
 
-// claim says that this node has the port now.
+// claim says that this node has the port now. It is written whatever the cache
+// says: another node may have claimed the port since.
 func (a *Agent) claim(ctx context.Context, p *v1alpha1.NetworkPort, containerID string) error {
-	return apply.Status(ctx, a.Client, fieldOwner,
-		slipwayac.NetworkPort(p.Name, p.Namespace).WithStatus(attached(a.Config.NodeName, containerID)))
+	return a.Writer.ApplyStatus(ctx,
+		slipwayac.NetworkPort(p.Name, p.Namespace).WithStatus(attached(a.Config.NodeName, containerID)), nil)
 }
 
 func attached(nodeName, containerID string) *slipwayac.NetworkPortStatusApplyConfiguration {

@@ -18,6 +18,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 
 	"slipway.dev/api/v1alpha1"
+	"slipway.dev/kit/apply"
 	"slipway.dev/kit/operator"
 	"slipway.dev/operators/network/agent"
 	"slipway.dev/operators/network/cni/socket"
@@ -79,7 +80,8 @@ func run() error {
 	}
 	ctx := ctrl.SetupSignalHandler()
 	keeper := &agent.Agent{
-		Client: manager.GetClient(), Live: manager.GetAPIReader(), Host: host, Config: s.config, Socket: s.socket,
+		Client: manager.GetClient(), Live: manager.GetAPIReader(), Writer: apply.NewWriter(manager.GetClient(), agent.Owner),
+		Host: host, Config: s.config, Socket: s.socket,
 	}
 	if err := keeper.SetupWithManager(ctx, manager); err != nil {
 		return err

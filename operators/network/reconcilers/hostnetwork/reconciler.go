@@ -24,11 +24,14 @@ import (
 	"slipway.dev/kit/conditions"
 )
 
-const fieldOwner client.FieldOwner = "network-operator"
+// Owner of the fields that this controller writes.
+const Owner client.FieldOwner = "network-operator"
 
 // Reconciler writes the condition Ready, and nothing else.
 type Reconciler struct {
 	Client client.Client
+	// Writer has this controller's field owner, Owner.
+	Writer *apply.Writer
 }
 
 // SetupWithManager makes the manager run the reconciler.
@@ -61,14 +64,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	if err != nil {
 		node = nil
 	}
-	ready := summary(host, node)
-	known := meta.FindStatusCondition(host.Status.Conditions, v1alpha1.ConditionReady)
-	if known != nil && known.Status == ready.Status && known.Reason == ready.Reason &&
-		known.Message == ready.Message && known.ObservedGeneration == host.Generation {
-		return ctrl.Result{}, nil
-	}
-	status := slipwayac.HostNetworkStatus().WithConditions(conditions.Apply(host.Status.Conditions, host.Generation, ready)...)
-	err = apply.Status(ctx, r.Client, fieldOwner, slipwayac.HostNetwork(host.Name).WithStatus(status))
+	status := slipwayac.HostNetworkStatus().WithConditions(
+		conditions.Apply(host.Status.Conditions, host.Generation, summary(host, node))...)
+	err = r.Writer.ApplyStatus(ctx, slipwayac.HostNetwork(host.Name).WithStatus(status), &host)
 	return ctrl.Result{}, client.IgnoreNotFound(err)
 }
 

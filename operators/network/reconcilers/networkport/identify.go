@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"net/netip"
 
-	"k8s.io/apimachinery/pkg/api/equality"
-	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
@@ -55,17 +53,6 @@ func identify(port v1alpha1.NetworkPort, network v1alpha1.TenantNetwork, isHoste
 func identityOf(status v1alpha1.NetworkPortStatus) v1alpha1.NetworkPortStatus {
 	status.ObservedGeneration, status.Attachment, status.Conditions = 0, nil, nil
 	return status
-}
-
-// reported tells whether a port says already what it should.
-func reported(port v1alpha1.NetworkPort, wanted v1alpha1.NetworkPortStatus) bool {
-	ready := meta.FindStatusCondition(port.Status.Conditions, v1alpha1.ConditionReady)
-	if ready == nil || port.Status.ObservedGeneration != wanted.ObservedGeneration {
-		return false
-	}
-	known := *ready
-	known.LastTransitionTime = metav1.Time{}
-	return known == wanted.Conditions[0] && equality.Semantic.DeepEqual(identityOf(port.Status), identityOf(wanted))
 }
 
 // applied is the status as the operator applies it.

@@ -23,7 +23,8 @@ import (
 	"slipway.dev/kit/namespace"
 )
 
-const fieldOwner client.FieldOwner = "network-operator"
+// Owner of the fields that this controller writes.
+const Owner client.FieldOwner = "network-operator"
 
 // Reconciler allocates the addresses of a network's ports. A request names the
 // network, so that its ports wait for each other and for no others.
@@ -33,6 +34,8 @@ type Reconciler struct {
 	// Live reads from the API server: an address that a cache does not know of
 	// yet must not be given out twice.
 	Live client.Reader
+	// Writer has this controller's field owner, Owner.
+	Writer *apply.Writer
 }
 
 // SetupWithManager makes the manager run the reconciler.
@@ -88,12 +91,12 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 // give gives one port its identity, and notes it for those that follow.
 func (r *Reconciler) give(ctx context.Context, port *v1alpha1.NetworkPort, network v1alpha1.TenantNetwork, isHosted bool, all []v1alpha1.NetworkPort) error {
 	wanted, err := identify(*port, network, isHosted, all)
-	if err != nil || reported(*port, wanted) {
+	if err != nil {
 		return err
 	}
 	status := applied(*port, wanted)
 	port.Status.IPAddress = wanted.IPAddress
-	return client.IgnoreNotFound(apply.Status(ctx, r.Client, fieldOwner, status))
+	return client.IgnoreNotFound(r.Writer.ApplyStatus(ctx, status, port))
 }
 
 func networkOf(_ context.Context, port client.Object) []reconcile.Request {

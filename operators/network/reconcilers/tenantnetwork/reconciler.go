@@ -21,15 +21,17 @@ import (
 	"slipway.dev/api/v1alpha1"
 	"slipway.dev/kit/apply"
 	"slipway.dev/kit/conditions"
+	"slipway.dev/kit/finalizer"
 	"slipway.dev/kit/namespace"
 	"slipway.dev/operators/network/fabric"
 	"slipway.dev/operators/network/hosted"
 )
 
-const (
-	fieldOwner = client.FieldOwner("network-operator")
-	finalizer  = "slipway.dev/network-operator"
-)
+// Owner of the fields that this controller writes.
+const Owner client.FieldOwner = "network-operator"
+
+// Finalizer keeps a TenantNetwork until its ports and nodes are done with it.
+const Finalizer = "slipway.dev/network-operator"
 
 // Reconciler brings networks up and down.
 type Reconciler struct {
@@ -37,6 +39,8 @@ type Reconciler struct {
 	// Live reads from the API server: whose an identifier is must not come from
 	// a cache.
 	Live client.Reader
+	// Writer has this controller's field owner, Owner.
+	Writer *apply.Writer
 }
 
 // SetupWithManager makes the manager run the reconciler.
@@ -71,16 +75,14 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	if seen.network.DeletionTimestamp != nil {
 		return ctrl.Result{}, r.remove(ctx, seen)
 	}
-	name := seen.network.Name
 	home, err := namespace.Get(ctx, r.Client, seen.network.Namespace)
 	if err != nil || home == nil {
 		return ctrl.Result{}, err // where it is not known yet, its event follows
 	}
 	if !v1alpha1.IsHostedNamespace(home) {
-		status := keptStatus(seen, hosted.Refusal("TenantNetwork", home.Name))
-		return ctrl.Result{}, apply.Status(ctx, r.Client, fieldOwner, slipwayac.TenantNetwork(name, seen.network.Namespace).WithStatus(status))
+		return ctrl.Result{}, r.report(ctx, seen, keptStatus(seen, hosted.Refusal("TenantNetwork", home.Name)))
 	}
-	if err := apply.Objects(ctx, r.Client, fieldOwner, slipwayac.TenantNetwork(name, seen.network.Namespace).WithUID(seen.network.UID).WithFinalizers(finalizer)); err != nil {
+	if err := finalizer.Ensure(ctx, r.Client, &seen.network, Finalizer); err != nil {
 		return ctrl.Result{}, err
 	}
 	if seen.identifier == nil {
@@ -92,14 +94,19 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	if err != nil {
 		return ctrl.Result{}, err
 	}
-	if err := apply.Objects(ctx, r.Client, fieldOwner, definition); err != nil {
+	if err := r.Writer.Apply(ctx, definition, seen.definition); err != nil {
 		return ctrl.Result{}, err
 	}
 	status, err := plan(seen)
 	if err != nil {
 		return ctrl.Result{}, reconcile.TerminalError(err)
 	}
-	return ctrl.Result{}, apply.Status(ctx, r.Client, fieldOwner, slipwayac.TenantNetwork(name, seen.network.Namespace).WithStatus(status))
+	return ctrl.Result{}, r.report(ctx, seen, status)
+}
+
+func (r *Reconciler) report(ctx context.Context, seen observation, status *slipwayac.TenantNetworkStatusApplyConfiguration) error {
+	network := slipwayac.TenantNetwork(seen.network.Name, seen.network.Namespace).WithStatus(status)
+	return r.Writer.ApplyStatus(ctx, network, &seen.network)
 }
 
 func (r *Reconciler) observe(ctx context.Context, key client.ObjectKey) (observation, error) {
@@ -212,10 +219,8 @@ func (r *Reconciler) remove(ctx context.Context, seen observation) error {
 	if err := apply.Prune(ctx, r.Client, seen.ports, sets.New[string]()); err != nil {
 		return err
 	}
-	name := seen.network.Name
 	if blocked := blockers(seen); blocked != "" {
-		status := keptStatus(seen, conditions.False(v1alpha1.ConditionReady, "Deleting", "waits for "+blocked))
-		return apply.Status(ctx, r.Client, fieldOwner, slipwayac.TenantNetwork(name, seen.network.Namespace).WithStatus(status))
+		return r.report(ctx, seen, keptStatus(seen, conditions.False(v1alpha1.ConditionReady, "Deleting", "waits for "+blocked)))
 	}
 	own, err := r.ownIdentifiers(ctx, seen.network)
 	if err != nil {
@@ -224,6 +229,5 @@ func (r *Reconciler) remove(ctx context.Context, seen observation) error {
 	if err := apply.Prune(ctx, r.Client, own, sets.New[string]()); err != nil {
 		return err
 	}
-	// Applying without the finalizer takes it away.
-	return client.IgnoreNotFound(apply.Objects(ctx, r.Client, fieldOwner, slipwayac.TenantNetwork(name, seen.network.Namespace).WithUID(seen.network.UID)))
+	return finalizer.Remove(ctx, r.Client, &seen.network, Finalizer)
 }
