@@ -21,7 +21,7 @@ var awaited = [][]string{
 	},
 }
 
-// Urgent tells whether somebody waits for what a report says and the status
+// Urgent reports whether somebody waits for what a report says and the status
 // before it does not: another generation or verdict, or an awaited set of Secrets
 // that is complete and was not, or was with other contents.
 func Urgent(before v1alpha1.TenantPKIStatus, report *slipwayac.TenantPKIStatusApplyConfiguration) bool {

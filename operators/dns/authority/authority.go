@@ -25,7 +25,7 @@ type Server struct {
 	Address string
 }
 
-// Lookup gives what the server has for a name: its alias, or its addresses, IPv4
+// Lookup returns what the server has for a name: its alias, or its addresses, IPv4
 // and IPv6; nothing when the name does not exist. Where an alias leads is not
 // followed: that may be in another's zone. Its errors are the same for the same
 // cause, so that they can stand in a status.

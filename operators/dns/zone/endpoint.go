@@ -26,16 +26,16 @@ type DNSEndpoint struct {
 // IsApplyConfiguration makes it one.
 func (DNSEndpoint) IsApplyConfiguration() {}
 
-// GetKind gives the kind.
+// GetKind returns the kind.
 func (d DNSEndpoint) GetKind() *string { return d.Kind }
 
-// GetAPIVersion gives the API group and version.
+// GetAPIVersion returns the API group and version.
 func (d DNSEndpoint) GetAPIVersion() *string { return d.APIVersion }
 
-// GetName gives the name.
+// GetName returns the name.
 func (d DNSEndpoint) GetName() *string { return d.Name }
 
-// GetNamespace gives the namespace.
+// GetNamespace returns the namespace.
 func (d DNSEndpoint) GetNamespace() *string { return d.Namespace }
 
 // Endpoint is the object that external-dns turns into the tenant's records.

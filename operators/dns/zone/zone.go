@@ -29,7 +29,7 @@ type Names struct {
 	Apps string
 }
 
-// NamesOf gives a tenant's names below the base domain. They are confined to
+// NamesOf returns a tenant's names below the base domain. They are confined to
 // the tenant's own apex NAME.NAMESPACE.BASE, as external-dns merges the targets
 // of equal names across namespaces. An error says what is wrong with the names.
 func NamesOf(spec v1alpha1.TenantDNSSpec, baseDomain string) (Names, error) {
@@ -47,7 +47,7 @@ func NamesOf(spec v1alpha1.TenantDNSSpec, baseDomain string) (Names, error) {
 	return names, nil
 }
 
-// List gives the names, and none where there are none.
+// List returns the names, and none where there are none.
 func (n Names) List() []string {
 	if n == (Names{}) {
 		return nil
@@ -55,7 +55,7 @@ func (n Names) List() []string {
 	return []string{n.API, n.Apps}
 }
 
-// include tells whether a name is one of these, or below the wildcard.
+// include reports whether a name is one of these, or below the wildcard.
 func (n Names) include(name string) bool {
 	return name == n.API || strings.HasSuffix(name, strings.TrimPrefix(n.Apps, "*"))
 }
@@ -69,13 +69,13 @@ type Target struct {
 	Alias string
 }
 
-// NewTarget gives addresses in their canonical order.
+// NewTarget returns addresses in their canonical order.
 func NewTarget(addresses ...netip.Addr) Target {
 	slices.SortFunc(addresses, netip.Addr.Compare)
 	return Target{Addresses: slices.Compact(addresses)}
 }
 
-// Empty tells whether a name leads nowhere.
+// Empty reports whether a name leads nowhere.
 func (t Target) Empty() bool { return t.Alias == "" && len(t.Addresses) == 0 }
 
 // Equal compares targets.

@@ -94,7 +94,7 @@ func (a *Agent) plug(ctx context.Context, nic netlink.NIC, vni int32, side netli
 	return nil
 }
 
-// complete tells whether everything that the NIC needs is there. The failure
+// complete reports whether everything that the NIC needs is there. The failure
 // of a pass may be about other networks.
 func (a *Agent) complete(nic netlink.NIC, vni int32, done outcome) error {
 	plugged, err := a.Host.Plugged(nic.Alias.ContainerID, nic.Interface)

@@ -8,7 +8,7 @@ type signal struct {
 	channel chan struct{}
 }
 
-// wait gives a channel that is closed when the signal is next fired.
+// wait returns a channel that is closed when the signal is next fired.
 func (s *signal) wait() <-chan struct{} {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -12,7 +12,7 @@ import (
 	"slipway.dev/api/v1alpha1"
 )
 
-// VNICandidates gives the identifiers that a network may have, in the order in
+// VNICandidates returns the identifiers that a network may have, in the order in
 // which it should try them: what it had, then from a hash of its UID on, so that
 // two networks seldom want the same, and the same network always begins with the
 // same.
@@ -53,7 +53,7 @@ const (
 
 var refusals = sets.New(ReasonInvalidAddress, ReasonAddressTaken, ReasonAddressFixed, ReasonNetworkFull)
 
-// AllocateAddress gives the address of a port, given all ports of its network:
+// AllocateAddress returns the address of a port, given all ports of its network:
 // what it has, else what it asks for, else the lowest that is free. Where two
 // have the same, the older one keeps it. An error is a Refusal.
 func AllocateAddress(nodes netip.Prefix, port v1alpha1.NetworkPort, all []v1alpha1.NetworkPort) (netip.Addr, error) {

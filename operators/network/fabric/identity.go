@@ -47,7 +47,7 @@ func GatewayNamespace(vni int32) string { return fmt.Sprintf("%s%06x", namespace
 
 const namespacePrefix = "slipway-"
 
-// IsGatewayNamespace tells whether a namespace has the name of a gateway's.
+// IsGatewayNamespace reports whether a namespace has the name of a gateway's.
 func IsGatewayNamespace(name string) bool {
 	digits, ok := strings.CutPrefix(name, namespacePrefix)
 	return ok && isHex(digits, 6)
@@ -60,7 +60,7 @@ func PortName(containerID, interfaceName string) string {
 	return portNamePrefix + hex.EncodeToString(sum[:6])
 }
 
-// OwnedName tells whether a link on the node has a name that the fabric gives
+// OwnedName reports whether a link on the node has a name that the fabric gives
 // to links of this kind. Alone it does not make the link ours: the alias must
 // be there too.
 func OwnedName(name, kind string) bool {

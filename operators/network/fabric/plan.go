@@ -31,7 +31,7 @@ type Changes struct {
 	AddRoutes        []Route
 }
 
-// Empty tells whether there is nothing to do; settings are written only where
+// Empty reports whether there is nothing to do; settings are written only where
 // they differ and do not count.
 func (c Changes) Empty() bool {
 	return len(c.DeleteLinks)+len(c.DeleteNamespaces)+len(c.DeleteTables)+
@@ -201,7 +201,7 @@ func sortedKeys[K cmp.Ordered, V any](m map[K]V) []K {
 	return slices.Sorted(maps.Keys(m))
 }
 
-// Concern tells whether a change is about what a network should have. The
+// Concern reports whether a change is about what a network should have. The
 // node's own table is every network's.
 func (c Changes) Concern(desired State, vni int32, uid string) bool {
 	ns := GatewayNamespace(vni)

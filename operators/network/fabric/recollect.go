@@ -76,7 +76,7 @@ func recollectTunnel(observed State, vni int32, mac string) netip.Addr {
 	return netip.Addr{}
 }
 
-// lost tells whether a port is without an address although nobody has refused
+// lost reports whether a port is without an address although nobody has refused
 // it one: it is new, or its status is gone.
 func lost(np v1alpha1.NetworkPort) bool {
 	if np.Status.IPAddress != "" {

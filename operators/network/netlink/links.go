@@ -51,7 +51,7 @@ func (w *writer) createLink(l fabric.Link) error {
 	return handle.LinkSetAlias(link, l.Alias)
 }
 
-// newLink also gives what has to be called when the link has been made.
+// newLink also returns what has to be called when the link has been made.
 func (w *writer) newLink(l fabric.Link) (netlink.Link, func(), error) {
 	attrs := netlink.NewLinkAttrs()
 	attrs.Name, attrs.MTU = l.Name, l.MTU

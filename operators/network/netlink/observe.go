@@ -156,7 +156,7 @@ func convertLink(l netlink.Link, namespace string) fabric.Link {
 	return link
 }
 
-// observeAddresses also gives the permanent neighbours of the links.
+// observeAddresses also returns the permanent neighbours of the links.
 func observeAddresses(state *fabric.State, handle *netlink.Handle, owned map[int]fabric.Link) error {
 	addresses, err := dump(func() ([]netlink.Addr, error) { return handle.AddrList(nil, netlink.FAMILY_V4) })
 	if err != nil {
@@ -183,7 +183,7 @@ func observeAddresses(state *fabric.State, handle *netlink.Handle, owned map[int
 	return nil
 }
 
-// observeForwarding gives the entries that somebody has programmed: those that
+// observeForwarding returns the entries that somebody has programmed: those that
 // the kernel made for the ports themselves, or has learned, are its own.
 func observeForwarding(state *fabric.State, handle *netlink.Handle, owned map[int]fabric.Link) error {
 	entries, err := dump(func() ([]netlink.Neigh, error) { return handle.NeighList(0, unix.AF_BRIDGE) })
@@ -249,7 +249,7 @@ func (h *Host) namespaceNames(handle *netlink.Handle) map[int]string {
 	return names
 }
 
-// bridgePorts gives the flags of all bridge ports in one go: the library has
+// bridgePorts returns the flags of all bridge ports in one go: the library has
 // but a function that dumps all of them for each.
 func bridgePorts(ns netns.NsHandle) (map[int]fabric.BridgePort, error) {
 	socket, err := nl.GetNetlinkSocketAt(ns, netns.None(), unix.NETLINK_ROUTE)

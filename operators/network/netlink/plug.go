@@ -149,7 +149,7 @@ func podPath(path string) string {
 	return path
 }
 
-// Plugged tells whether the NIC of a container is there.
+// Plugged reports whether the NIC of a container is there.
 func (h *Host) Plugged(containerID, interfaceName string) (bool, error) {
 	handle, err := netlink.NewHandleAt(h.node, unix.NETLINK_ROUTE)
 	if err != nil {

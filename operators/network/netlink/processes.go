@@ -60,7 +60,7 @@ func (h *Host) releaseUnnamed() {
 	h.unnamed = map[string]netns.NsHandle{}
 }
 
-// podNamespaces gives the namespaces behind the NICs, by the identifiers that
+// podNamespaces returns the namespaces behind the NICs, by the identifiers that
 // the kernel uses. One that has neither name nor process has nobody to confine.
 func (h *Host) podNamespaces(handle *netlink.Handle, nics []netlink.Link) (map[int]string, error) {
 	names := h.namespaceNames(handle)

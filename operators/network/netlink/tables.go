@@ -40,7 +40,7 @@ func (h *Host) withRules(namespace string, f func(*nftables.Conn) error) error {
 	return f(conn)
 }
 
-// observeTables gives the fabric's own tables, as digests.
+// observeTables returns the fabric's own tables, as digests.
 func (h *Host) observeTables(namespace string) ([]fabric.Table, error) {
 	var tables []fabric.Table
 	err := h.withRules(namespace, func(conn *nftables.Conn) error {

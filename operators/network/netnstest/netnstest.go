@@ -41,7 +41,7 @@ func Directory(t testing.TB) string {
 	return directory
 }
 
-// New makes a namespace and gives its path.
+// New makes a namespace and returns its path.
 func New(t testing.TB, directory, name string) string {
 	t.Helper()
 	path := filepath.Join(directory, name)
@@ -88,7 +88,7 @@ func Do(path string, f func() error) error {
 	return <-result
 }
 
-// Run runs a command in a namespace and gives its output.
+// Run runs a command in a namespace and returns its output.
 func Run(t testing.TB, path, command string) string {
 	t.Helper()
 	var output []byte

@@ -28,7 +28,7 @@ const fieldOwner client.FieldOwner = "slipway-cert-operator"
 // through a cache made with CacheOptions.
 type Reconciler struct {
 	Client client.Client
-	// Now gives the time.
+	// Now returns the time.
 	Now func() time.Time
 
 	writer *apply.Writer
@@ -169,7 +169,7 @@ func pointers[T any](items []T) []*T {
 	return result
 }
 
-// named gives the object of a name; nil where there is none.
+// named returns the object of a name; nil where there is none.
 func named[T client.Object](objects []T, name string) client.Object {
 	for _, object := range objects {
 		if object.GetName() == name {

@@ -45,7 +45,7 @@ type Verifier struct {
 	BaseDomain string
 	// RemovalTimeout is how long deletion waits for records to go.
 	RemovalTimeout time.Duration
-	// Now gives the time.
+	// Now returns the time.
 	Now func() time.Time
 
 	status *apply.Writer
@@ -75,7 +75,7 @@ func (v *Verifier) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.Re
 	return ctrl.Result{RequeueAfter: servedInterval}, v.report(ctx, tenant, plan.Names, zone.Ready())
 }
 
-// ask gives the server's answers by name. The names are asked for at once, so
+// ask returns the server's answers by name. The names are asked for at once, so
 // that there are as many questions in flight as names times concurrent tenants.
 func (v *Verifier) ask(ctx context.Context, names ...string) map[string]zone.Answer {
 	ctx, cancel := context.WithTimeout(ctx, lookupTimeout)

@@ -84,7 +84,7 @@ func keptStatus(seen observation, ready metav1.Condition) *slipwayac.TenantNetwo
 	return status.WithConditions(conditions.Apply(old.Conditions, seen.network.Generation, ready)...)
 }
 
-// claims tells whether a number is the network's. The name decides, for a
+// claims reports whether a number is the network's. The name decides, for a
 // network that is restored has another UID; there is never a second of a name.
 func claims(identifier v1alpha1.VirtualNetworkID, network v1alpha1.TenantNetwork) bool {
 	ref := identifier.Spec.NetworkRef
