@@ -3,20 +3,16 @@ package orphans
 import (
 	"context"
 	"fmt"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"slipway.dev/api/v1alpha1"
 	"slipway.dev/operators/cluster/hosted"
 )
-
-const reconciliationTimeout = 30 * time.Second
 
 // SetupWithManager registers the reconciler. hosted.Index must have been called.
 func (r *Reconciler) SetupWithManager(manager ctrl.Manager) error {
@@ -30,7 +26,7 @@ func (r *Reconciler) SetupWithManager(manager ctrl.Manager) error {
 			b.Watches(kind, orphaned)
 		}
 	}
-	err := b.WithOptions(controller.Options{MaxConcurrentReconciles: 1, ReconciliationTimeout: reconciliationTimeout}).Complete(r)
+	err := b.Complete(r)
 	if err != nil {
 		return fmt.Errorf("set up reconciler of orphans: %w", err)
 	}

@@ -3,7 +3,6 @@ package tenantaddons
 import (
 	"context"
 	"fmt"
-	"time"
 
 	admissionv1 "k8s.io/api/admissionregistration/v1"
 	appsv1 "k8s.io/api/apps/v1"
@@ -29,12 +28,9 @@ import (
 	"slipway.dev/operators/cluster/hosted"
 )
 
-const (
-	// concurrentTenants is more than the TenantClusters' own, because each may take
-	// as long as a call to a tenant is allowed to.
-	concurrentTenants     = 8
-	reconciliationTimeout = 30 * time.Second
-)
+// concurrentTenants is more than the TenantClusters' own, because each may take
+// as long as a call to a tenant is allowed to.
+const concurrentTenants = 8
 
 // Connect makes the connections to tenants, which wake the reconciler until ctx
 // ends. They are idle before they are started.
@@ -92,7 +88,7 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, manager ctrl.Manager)
 		Watches(&appsv1.StatefulSet{}, toTenant, builder.WithPredicates(named(controlplane.APIServer))).
 		Watches(&corev1.Secret{}, toTenant, builder.OnlyMetadata, builder.WithPredicates(named(v1alpha1.SecretClusterOperatorKubeconfig))).
 		WatchesRawSource(source.Channel(r.wakeUp, toTenant)).
-		WithOptions(controller.Options{MaxConcurrentReconciles: concurrentTenants, ReconciliationTimeout: reconciliationTimeout}).
+		WithOptions(controller.Options{MaxConcurrentReconciles: concurrentTenants}).
 		Complete(r)
 	if err != nil {
 		return fmt.Errorf("set up reconciler of add-ons: %w", err)

@@ -2,7 +2,6 @@ package tenantcluster
 
 import (
 	"fmt"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -13,12 +12,8 @@ import (
 	"slipway.dev/operators/cluster/hosted"
 )
 
-const (
-	// concurrentTenants so that one tenant's requests do not hold up another's.
-	concurrentTenants = 4
-	// reconciliationTimeout is far more than the forty requests of a new tenant take.
-	reconciliationTimeout = 30 * time.Second
-)
+// concurrentTenants so that one tenant's requests do not hold up another's.
+const concurrentTenants = 4
 
 // SetupWithManager registers the reconciler. hosted.Index must have been called.
 func (r *Reconciler) SetupWithManager(manager ctrl.Manager) error {
@@ -28,7 +23,7 @@ func (r *Reconciler) SetupWithManager(manager ctrl.Manager) error {
 		b.Watches(kind, toTenant)
 	}
 	err := b.Watches(&corev1.Secret{}, hosted.ToTenantsOfSecret(manager.GetCache()), builder.OnlyMetadata).
-		WithOptions(controller.Options{MaxConcurrentReconciles: concurrentTenants, ReconciliationTimeout: reconciliationTimeout}).
+		WithOptions(controller.Options{MaxConcurrentReconciles: concurrentTenants}).
 		Complete(r)
 	if err != nil {
 		return fmt.Errorf("set up TenantCluster reconciler: %w", err)
