@@ -86,12 +86,17 @@ func newEnvironmentCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			auditLog, err := cluster.AuditLog(recorded)
+			if err != nil {
+				return err
+			}
 			for _, variable := range []string{
 				"KUBECONFIG=" + cluster.Options{DataDir: recorded.DataDir}.Kubeconfig(),
 				fmt.Sprintf("E2E_NODE_COMMAND=%s exec --name %s --", self, name),
 				fmt.Sprintf("E2E_DNS_SERVER=%s:%d", recorded.Loopback, plan.DNSPort),
 				fmt.Sprintf("E2E_REGISTRY=%s:%d", recorded.Loopback, plan.RegistryPort),
 				"E2E_BASE_DOMAIN=" + plan.Zone,
+				"E2E_AUDIT_LOG=" + auditLog,
 			} {
 				if _, err := fmt.Fprintln(cmd.OutOrStdout(), variable); err != nil {
 					return err

@@ -3,8 +3,10 @@ package cluster
 import (
 	"fmt"
 	"net/netip"
+	"path/filepath"
 
 	"slipway.dev/sandbox/build"
+	"slipway.dev/sandbox/controlplane"
 	"slipway.dev/sandbox/credentials"
 	"slipway.dev/sandbox/forward"
 	"slipway.dev/sandbox/plan"
@@ -35,6 +37,16 @@ func Targets(p plan.Plan) []forward.Target {
 		targets = append(targets, forward.Target{Port: port, To: netip.AddrPortFrom(p.ControlPlane().Address, port)})
 	}
 	return targets
+}
+
+// AuditLog is the path on the host of what the API server of a sandbox writes
+// about the requests of Slipway's service accounts.
+func AuditLog(s *state.State) (string, error) {
+	p, err := plan.New(s.Name, s.Nodes)
+	if err != nil {
+		return "", err
+	}
+	return filepath.Join(Options{DataDir: s.DataDir}.root(p.ControlPlane().Name), controlplane.AuditLog), nil
 }
 
 // Registry describes the registry of a sandbox that is up.

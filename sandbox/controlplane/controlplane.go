@@ -19,17 +19,25 @@ import (
 )
 
 const (
-	configPath = "/etc/kubernetes/kubeadm.yaml"
+	configPath      = "/etc/kubernetes/kubeadm.yaml"
+	auditPolicyPath = "/etc/kubernetes/audit-policy.yaml"
 	// AdminKubeconfig is, inside the first node, the kubeconfig of the cluster's administrator.
 	AdminKubeconfig = "/etc/kubernetes/super-admin.conf"
 	// CACertificate is, inside the first node, the certificate of the cluster's authority.
 	CACertificate = "/etc/kubernetes/pki/ca.crt"
 	// KubeletKubeconfig is, inside each node, kubelet's kubeconfig.
 	KubeletKubeconfig = "/etc/kubernetes/kubelet.conf"
+	// AuditLog is, inside the first node, where the API server writes what
+	// Slipway's service accounts ask of it; files that are full lie beside it.
+	AuditLog = "/var/log/kubernetes/audit/audit.log"
 )
 
-//go:embed kubeadm.yaml
-var configTemplate string
+var (
+	//go:embed kubeadm.yaml
+	configTemplate string
+	//go:embed audit.yaml
+	auditPolicy string
+)
 
 // Config is what the control plane is made of.
 type Config struct {
@@ -44,7 +52,7 @@ type Config struct {
 
 // Files are the inputs that kubeadm reads, inside the first node.
 func Files(c Config) machine.Files {
-	files := machine.Files{configPath: machine.Text(c.render())}
+	files := machine.Files{configPath: machine.Text(c.render()), auditPolicyPath: machine.Text(auditPolicy)}
 	for pod, milliCPU := range map[string]int{
 		"etcd": 50, "kube-apiserver": 100, "kube-controller-manager": 25, "kube-scheduler": 10,
 	} {
@@ -73,6 +81,9 @@ func (c Config) render() string {
 		"APIPort":       plan.APIPort,
 		"FirstNodePort": plan.FirstNodePort,
 		"LastNodePort":  plan.LastNodePort,
+		"AuditPolicy":   auditPolicyPath,
+		"AuditLog":      AuditLog,
+		"AuditFolder":   filepath.Dir(AuditLog),
 	})
 	if err != nil {
 		panic(err) // the template is part of the program
