@@ -16,7 +16,7 @@ SANDBOX := build/bin/sandbox
 CACHE := $(or $(SLIPWAY_CACHE),$(HOME)/.cache/slipway)
 MODULES := api bench e2e guest kit operators/cert operators/cluster operators/dns operators/kvm operators/network sandbox
 # Modules with tests that need no sandbox.
-TESTED := $(filter-out e2e,$(MODULES))
+TESTED := $(filter-out e2e,$(MODULES)) e2e/audit
 CHARTS := $(wildcard charts/*-operator)
 
 .PHONY: help

@@ -6,6 +6,7 @@
 //   - E2E_DNS_SERVER: the authoritative server, host:port
 //   - E2E_BASE_DOMAIN: the domain below which tenants have their names
 //   - E2E_REGISTRY: the registry with the test images and the guest's, host:port
+//   - E2E_AUDIT_LOG: the file in which the API server logs the requests of Slipway's service accounts
 //
 // The sandbox prints them (sandbox e2e-environment).
 package e2e

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -56,7 +57,9 @@ func TestMain(m *testing.M) {
 		os.Exit(1)
 	}
 	code := m.Run()
-	if err := tearDown(); err != nil {
+	// What a failed run did not use may be what it did not get to.
+	told := code == 0 && allStories() && os.Getenv("E2E_PERMISSIONS") == "strict"
+	if err := errors.Join(tearDown(), reviewPermissions(context.Background(), told)); err != nil {
 		fmt.Fprintln(os.Stderr, "e2e:", err)
 		code = 1
 	}

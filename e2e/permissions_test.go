@@ -1,0 +1,100 @@
+package e2e
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+
+	rbacv1 "k8s.io/api/rbac/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"slipway.dev/e2e/audit"
+)
+
+const (
+	ownership = "asked for, where a cluster enforces it, of whoever makes an object that blocks the deletion of its owner"
+	repeated  = "an event that repeats is counted up"
+)
+
+// unexercised is what operators may do and no story makes them do.
+var unexercised = []audit.Exception{
+	{Account: "cluster-operator", Verb: "update", Resource: "tenantclusters/finalizers.slipway.dev", Reason: ownership},
+	{Account: "cert-operator", Verb: "update", Resource: "tenantpkis/finalizers.slipway.dev", Reason: ownership},
+	{Account: "dns-operator", Verb: "update", Resource: "tenantdnses/finalizers.slipway.dev", Reason: ownership},
+	{Account: "kvm-operator", Verb: "update", Resource: "nodepools/finalizers.slipway.dev", Reason: ownership},
+	{Account: "kvm-operator", Verb: "update", Resource: "machines/finalizers.slipway.dev", Reason: ownership},
+	{Account: "network-operator", Verb: "update", Resource: "tenantnetworks/finalizers.slipway.dev", Reason: ownership},
+	{Account: "cert-operator", Verb: "delete", Resource: "certificates.cert-manager.io", Reason: "no story makes a TenantPKI ask for less"},
+	{Account: "cert-operator", Verb: "delete", Resource: "issuers.cert-manager.io", Reason: "no story makes a TenantPKI ask for less"},
+	{Account: "network-operator", Verb: "delete", Resource: "networkports.slipway.dev", Reason: "ports that outlive those who asked for them; in stories these remove them first"},
+	{Account: "kvm-operator", Verb: "delete", Resource: "virtualmachineinstances.kubevirt.io", Reason: "no guest of a story runs and does not join"},
+	{Account: "kvm-operator", Verb: "patch", Resource: "events.events.k8s.io", Reason: repeated},
+	{Account: "dns-operator", Verb: "create", Resource: "events.events.k8s.io", Reason: "no records of a story outlast the time that deletion waits for them"},
+	{Account: "dns-operator", Verb: "patch", Resource: "events.events.k8s.io", Reason: repeated},
+}
+
+// allStories tells whether no story was left out on the command line.
+func allStories() bool {
+	run, skip := flag.Lookup("test.run").Value.String(), flag.Lookup("test.skip").Value.String()
+	return (run == "" || run == ".") && skip == ""
+}
+
+// reviewPermissions prints what Slipway's service accounts may do and the
+// stories did not make them do, and returns an error when there is any, all
+// stories were told, and E2E_PERMISSIONS=strict asks for it.
+func reviewPermissions(ctx context.Context, told bool) error {
+	log := os.Getenv("E2E_AUDIT_LOG")
+	if log == "" {
+		fmt.Println("E2E_AUDIT_LOG is not set: permissions are not compared with their use")
+		return nil
+	}
+	policy, err := readPolicy(ctx)
+	if err != nil {
+		return err
+	}
+	granted := policy.Granted(operatorNamespace)
+	if len(granted) == 0 {
+		return fmt.Errorf("no service account in %s has permissions: install Slipway there", operatorNamespace)
+	}
+	var failed error
+	unused := audit.Unused(granted, func(yield func(audit.Request) bool) {
+		for request, err := range audit.Open(log) {
+			if failed = err; failed != nil || !yield(request) {
+				return
+			}
+		}
+	})
+	if failed != nil {
+		return fmt.Errorf("read the audit log: %w", failed)
+	}
+	unused, needless := audit.Excuse(unused, unexercised)
+	for _, exception := range needless {
+		fmt.Printf("exception not needed by this run: %s (%s)\n", exception, exception.Reason)
+	}
+	for _, permission := range unused {
+		fmt.Printf("granted and not used: %s\n", permission)
+	}
+	if told && len(unused) > 0 {
+		return fmt.Errorf("%d permissions are granted and were not used by any story: take them out of the charts, or say in unexercised why they stay", len(unused))
+	}
+	return nil
+}
+
+func readPolicy(ctx context.Context) (audit.Policy, error) {
+	var (
+		clusterRoles        rbacv1.ClusterRoleList
+		clusterRoleBindings rbacv1.ClusterRoleBindingList
+		roles               rbacv1.RoleList
+		roleBindings        rbacv1.RoleBindingList
+	)
+	for _, list := range []client.ObjectList{&clusterRoles, &clusterRoleBindings, &roles, &roleBindings} {
+		if err := env.management.List(ctx, list); err != nil {
+			return audit.Policy{}, fmt.Errorf("read permissions: %w", err)
+		}
+	}
+	return audit.Policy{
+		ClusterRoles: clusterRoles.Items, ClusterRoleBindings: clusterRoleBindings.Items,
+		Roles: roles.Items, RoleBindings: roleBindings.Items,
+	}, nil
+}
