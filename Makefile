@@ -43,17 +43,18 @@ up: components ## bring up the sandbox with Slipway and the example tenant
 down: $(SANDBOX) ## leave nothing: no process, mount, namespace, link, cgroup or data (KEEP=1 keeps the data)
 	$(SANDBOX) down --name $(NAME) $(if $(KEEP),--keep-data)
 
-# A sandbox named after the target, which goes away whatever the outcome and leaves nothing.
+# A sandbox named after the target, which the environment tells of. It goes away whatever the outcome and leaves nothing.
 define own-sandbox
 trap 'status=$$?; $(SANDBOX) down --name $@ && $(SANDBOX) verify-clean --name $@ --data-dir build/$@ || status=1; exit $$status' EXIT
 $(SANDBOX) up --name $@ --data-dir build/$@
 $(SANDBOX) deploy --name $@
+while read -r variable; do export "$$variable"; done < <($(SANDBOX) e2e-environment --name $@)
 endef
 
 .PHONY: bench
-bench: components ## measure speed and memory, on a sandbox of its own without other tenants
+bench: components ## measure speed, memory and bad neighbours, on a sandbox of its own without other tenants
 	$(own-sandbox)
-	KUBECONFIG=build/$@/kubeconfig go run ./bench
+	go run ./bench
 
 ## Tests ---------------------------------------------------------------------
 
@@ -84,7 +85,6 @@ RUN ?= .
 .PHONY: e2e
 e2e: $(SANDBOX) ## the user stories, each against the real thing, on a sandbox of its own
 	$(own-sandbox)
-	while read -r variable; do export "$$variable"; done < <($(SANDBOX) e2e-environment --name $@)
 	go test -v -count=1 -timeout 60m -run '$(RUN)' ./e2e
 
 ## Development ---------------------------------------------------------------

@@ -9,6 +9,7 @@ require (
 	k8s.io/client-go v0.37.2
 	sigs.k8s.io/controller-runtime v0.25.2
 	slipway.dev/api v0.0.0
+	slipway.dev/e2e v0.0.0
 	slipway.dev/kit v0.0.0
 )
 
@@ -69,5 +70,6 @@ require (
 
 replace (
 	slipway.dev/api => ../api
+	slipway.dev/e2e => ../e2e
 	slipway.dev/kit => ../kit
 )

@@ -2,10 +2,8 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -18,7 +16,6 @@ import (
 
 	"slipway.dev/api/v1alpha1"
 	"slipway.dev/kit/follow"
-	"slipway.dev/kit/tenantapi"
 )
 
 // limit bounds each wait; what takes longer has failed.
@@ -27,96 +24,79 @@ const limit = 5 * time.Minute
 // idle is how long a tenant that is Ready is left alone until it counts as idle.
 const idle = 30 * time.Second
 
-type bench struct {
-	client client.WithWatch
-	stats  rest.Interface
-}
-
-// created says how long after its creation a tenant was ready.
-type created struct {
-	apiReady, workerReady time.Duration
-}
-
-func newTenant(round int) *v1alpha1.TenantCluster {
-	return &v1alpha1.TenantCluster{
-		ObjectMeta: metav1.ObjectMeta{Namespace: metav1.NamespaceDefault, Name: fmt.Sprintf("bench-%d", round)},
-		Spec: v1alpha1.TenantClusterSpec{
-			Version:   v1alpha1.SupportedVersions[0],
-			NodePools: []v1alpha1.ClusterNodePool{{Name: "a", Replicas: new(int32(1))}},
-		},
+// newTenant has a control plane, and one pool where there are workers.
+func newTenant(name string, workers int32) *v1alpha1.TenantCluster {
+	tc := &v1alpha1.TenantCluster{
+		ObjectMeta: metav1.ObjectMeta{Namespace: metav1.NamespaceDefault, Name: name},
+		Spec:       v1alpha1.TenantClusterSpec{Version: v1alpha1.SupportedVersions[0]},
 	}
+	if workers > 0 {
+		tc.Spec.NodePools = []v1alpha1.ClusterNodePool{{Name: "a", Replicas: new(workers)}}
+	}
+	return tc
 }
 
-// create measures how long after its creation a tenant's API answers its
-// team, and its first worker is Ready.
-func (b *bench) create(ctx context.Context, tc *v1alpha1.TenantCluster) (created, error) {
-	var result created
+// createReady measures how long after its creation a tenant is Ready.
+func (b *bench) createReady(ctx context.Context, tc *v1alpha1.TenantCluster) (time.Duration, error) {
 	start := time.Now()
 	if err := b.client.Create(ctx, tc); err != nil {
-		return result, fmt.Errorf("create %s: %w", tc.Name, err)
+		return 0, fmt.Errorf("create %s: %w", tc.Name, err)
 	}
-	var kubeconfig string
-	err := b.follow(ctx, tc, func(_ watch.EventType, current *v1alpha1.TenantCluster) bool {
-		kubeconfig = current.Status.KubeconfigSecretName
-		return kubeconfig != ""
-	})
-	if err != nil {
-		return result, err
-	}
-	if err := b.awaitAPI(ctx, client.ObjectKey{Namespace: tc.Namespace, Name: kubeconfig}); err != nil {
-		return result, err
-	}
-	result.apiReady = time.Since(start)
-	err = b.follow(ctx, tc, func(_ watch.EventType, current *v1alpha1.TenantCluster) bool { return workers(current) == 1 })
-	result.workerReady = time.Since(start)
-	return result, err
+	err := b.awaitReady(ctx, tc)
+	return time.Since(start), err
 }
 
-// awaitAPI asks with the team's kubeconfig until the API says that it is ready.
-func (b *bench) awaitAPI(ctx context.Context, key client.ObjectKey) error {
-	secret := &corev1.Secret{}
-	if err := b.client.Get(ctx, key, secret); err != nil {
-		return fmt.Errorf("read kubeconfig: %w", err)
-	}
-	config, err := clientcmd.RESTConfigFromKubeConfig(secret.Data["value"])
-	if err != nil {
-		return fmt.Errorf("read kubeconfig: %w", err)
-	}
-	ctx, cancel := context.WithTimeout(ctx, limit)
-	defer cancel()
-	return tenantapi.AwaitReadyz(ctx, config, 50*time.Millisecond)
+func (b *bench) awaitReady(ctx context.Context, tc *v1alpha1.TenantCluster) error {
+	return b.follow(ctx, tc, func(_ watch.EventType, current *v1alpha1.TenantCluster) bool {
+		return meta.IsStatusConditionTrue(current.Status.Conditions, v1alpha1.ConditionReady)
+	})
 }
 
 // settle waits until a tenant is Ready and idle.
 func (b *bench) settle(ctx context.Context, tc *v1alpha1.TenantCluster) error {
-	err := b.follow(ctx, tc, func(_ watch.EventType, current *v1alpha1.TenantCluster) bool {
-		return meta.IsStatusConditionTrue(current.Status.Conditions, v1alpha1.ConditionReady)
-	})
-	if err != nil {
+	if err := b.awaitReady(ctx, tc); err != nil {
 		return err
 	}
+	return leaveAlone(ctx, idle)
+}
+
+func leaveAlone(ctx context.Context, duration time.Duration) error {
 	select {
 	case <-ctx.Done():
 		return ctx.Err()
-	case <-time.After(idle):
+	case <-time.After(duration):
 		return nil
 	}
 }
 
-// secondWorker measures how long an idle tenant waits for one worker more.
-func (b *bench) secondWorker(ctx context.Context, tc *v1alpha1.TenantCluster) (time.Duration, error) {
+// scale sets the number of workers of a tenant's pool.
+func (b *bench) scale(ctx context.Context, tc *v1alpha1.TenantCluster, workers int32) error {
 	current := &v1alpha1.TenantCluster{}
 	if err := b.client.Get(ctx, client.ObjectKeyFromObject(tc), current); err != nil {
-		return 0, err
+		return err
 	}
 	before := current.DeepCopy()
-	current.Spec.NodePools[0].Replicas = new(int32(2))
-	start := time.Now()
+	current.Spec.NodePools[0].Replicas = new(workers)
 	if err := b.client.Patch(ctx, current, client.MergeFrom(before)); err != nil {
-		return 0, fmt.Errorf("scale %s: %w", tc.Name, err)
+		return fmt.Errorf("scale %s: %w", tc.Name, err)
 	}
-	err := b.follow(ctx, tc, func(_ watch.EventType, current *v1alpha1.TenantCluster) bool { return workers(current) == 2 })
-	return time.Since(start), err
+	return nil
+}
+
+// config is that of the tenant's team.
+func (b *bench) config(ctx context.Context, tc *v1alpha1.TenantCluster) (*rest.Config, error) {
+	current, secret := &v1alpha1.TenantCluster{}, &corev1.Secret{}
+	if err := b.client.Get(ctx, client.ObjectKeyFromObject(tc), current); err != nil {
+		return nil, err
+	}
+	if err := b.client.Get(ctx, client.ObjectKey{Namespace: tc.Namespace, Name: current.Status.KubeconfigSecretName}, secret); err != nil {
+		return nil, fmt.Errorf("read kubeconfig of %s: %w", tc.Name, err)
+	}
+	config, err := clientcmd.RESTConfigFromKubeConfig(secret.Data["value"])
+	if err != nil {
+		return nil, fmt.Errorf("read kubeconfig of %s: %w", tc.Name, err)
+	}
+	return config, nil
 }
 
 // delete measures until the TenantCluster and its hosted namespace are gone; the operators keep the former until the rest is.
@@ -137,13 +117,6 @@ func (b *bench) delete(ctx context.Context, tc *v1alpha1.TenantCluster) (time.Du
 	return took, nil
 }
 
-func workers(tc *v1alpha1.TenantCluster) int32 {
-	if tc.Status.Workers == nil || tc.Status.ObservedGeneration != tc.Generation {
-		return 0
-	}
-	return tc.Status.Workers.Ready
-}
-
 // follow watches one TenantCluster until done says so.
 func (b *bench) follow(ctx context.Context, tc *v1alpha1.TenantCluster, done func(watch.EventType, *v1alpha1.TenantCluster) bool) error {
 	ctx, cancel := context.WithTimeout(ctx, limit)
@@ -152,39 +125,4 @@ func (b *bench) follow(ctx context.Context, tc *v1alpha1.TenantCluster, done fun
 		return done(event, current), nil
 	})
 	return err
-}
-
-// summary is the part of the kubelet's /stats/summary that is read here.
-type summary struct {
-	Pods []struct {
-		PodRef struct{ Name, Namespace string }
-		Memory struct{ WorkingSetBytes int64 }
-	}
-}
-
-// memory is the working set of one tenant's control plane, without its guests, and that of all operators.
-func (b *bench) memory(ctx context.Context, hosted string) (plane, operators int64, err error) {
-	nodes := &corev1.NodeList{}
-	if err := b.client.List(ctx, nodes); err != nil {
-		return 0, 0, fmt.Errorf("list nodes: %w", err)
-	}
-	for i := range nodes.Items {
-		data, err := b.stats.Get().Resource("nodes").Name(nodes.Items[i].Name).SubResource("proxy", "stats", "summary").DoRaw(ctx)
-		if err != nil {
-			return 0, 0, fmt.Errorf("read statistics of %s: %w", nodes.Items[i].Name, err)
-		}
-		var s summary
-		if err := json.Unmarshal(data, &s); err != nil {
-			return 0, 0, fmt.Errorf("read statistics of %s: %w", nodes.Items[i].Name, err)
-		}
-		for _, pod := range s.Pods {
-			switch {
-			case pod.PodRef.Namespace == hosted && !strings.HasPrefix(pod.PodRef.Name, "virt-launcher-"):
-				plane += pod.Memory.WorkingSetBytes
-			case pod.PodRef.Namespace == "slipway-system":
-				operators += pod.Memory.WorkingSetBytes
-			}
-		}
-	}
-	return plane, operators, nil
 }
