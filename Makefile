@@ -63,7 +63,7 @@ test: components lint verify unit e2e ## everything that CI runs
 
 .PHONY: unit
 unit: ## pure code, reconcilers against a real API server, networking in namespaces
-	go test $(TESTED:%=./%/...)
+	go test $(TESTED:%=./%/...) ./e2e/audit/...
 	cd sandbox/components/local-storage && GOWORK=off go test ./...
 
 .PHONY: lint
