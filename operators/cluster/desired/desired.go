@@ -119,7 +119,7 @@ func orNil[T any, P interface {
 func tenant(seen *observed.Tenant, config Config) controlplane.Tenant {
 	tenant := controlplane.Tenant{
 		Name:               seen.Name,
-		UID:                seen.Identity.UID,
+		UID:                seen.UID,
 		HostedNamespace:    seen.HostedNamespace(),
 		Spec:               seen.Cluster.Spec,
 		Images:             config.Images,

@@ -84,7 +84,7 @@ func (b *builder) kubeconfigs() error {
 
 // name is that of the tenant in kubeconfigs.
 func (b *builder) name() types.NamespacedName {
-	return types.NamespacedName{Namespace: b.seen.Identity.Namespace, Name: b.seen.Identity.Name}
+	return types.NamespacedName{Namespace: b.seen.Identity.Namespace, Name: b.seen.Name}
 }
 
 // hostedKubeconfig is a Secret in the hosted namespace.

@@ -61,6 +61,10 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, manager ctrl.Manager,
 			}
 			return r.machinesIn(ctx, v1alpha1.HostedNamespace(o.GetNamespace(), o.GetName()))
 		})).
+		// A Machine may be seen before it is known that its namespace is a hosted one.
+		WatchesMetadata(&corev1.Namespace{}, handler.EnqueueRequestsFromMapFunc(func(ctx context.Context, o client.Object) []reconcile.Request {
+			return r.machinesIn(ctx, o.GetName())
+		})).
 		WatchesRawSource(source.TypedChannel(fleet.Machines, inTenants)).
 		Complete(r)
 }

@@ -5,12 +5,16 @@ import (
 	"context"
 	"fmt"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/sets"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"slipway.dev/api/v1alpha1"
 	"slipway.dev/kit/apply"
@@ -44,8 +48,23 @@ func (r *Reconciler) SetupWithManager(manager ctrl.Manager) error {
 	return ctrl.NewControllerManagedBy(manager).Named("nodepool").
 		For(&v1alpha1.NodePool{}).
 		Owns(&v1alpha1.Machine{}).
+		// A pool may be seen before it is known that its namespace is a hosted one.
+		WatchesMetadata(&corev1.Namespace{}, handler.EnqueueRequestsFromMapFunc(r.poolsIn)).
 		WithOptions(controller.Options{MaxConcurrentReconciles: concurrency}).
 		Complete(r)
+}
+
+func (r *Reconciler) poolsIn(ctx context.Context, namespace client.Object) []reconcile.Request {
+	var pools v1alpha1.NodePoolList
+	if err := r.Client.List(ctx, &pools, client.InNamespace(namespace.GetName())); err != nil {
+		log.FromContext(ctx).Error(err, "Listing NodePools")
+		return nil
+	}
+	requests := make([]reconcile.Request, len(pools.Items))
+	for n := range pools.Items {
+		requests[n].NamespacedName = client.ObjectKeyFromObject(&pools.Items[n])
+	}
+	return requests
 }
 
 // Reconcile observes the Machines, plans, and creates and deletes.
