@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -19,6 +20,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/wait"
 )
 
 // extension is what the manifests of the webhook and the aggregated API need.
@@ -74,7 +76,16 @@ func testAggregatedAPI(t *testing.T, te *tenant) {
 	if err := te.client.Create(t.Context(), flunder); err != nil && !apierrors.IsAlreadyExists(err) {
 		t.Fatalf("create through the aggregated API: %v", err)
 	}
-	output, err := te.kubectl(t, "get", "--raw", "/apis/wardle.example.com/v1alpha1/namespaces/default/flunders/one")
+	// The API server holds an aggregated API for absent whose answer to its last look was late, until it looks again.
+	var output string
+	err := wait.PollUntilContextTimeout(t.Context(), 5*time.Second, time.Minute, true, func(context.Context) (bool, error) {
+		var err error
+		output, err = te.kubectl(t, "get", "--raw", "/apis/wardle.example.com/v1alpha1/namespaces/default/flunders/one")
+		if err != nil && strings.Contains(err.Error(), "ServiceUnavailable") {
+			return false, nil
+		}
+		return true, err
+	})
 	if err != nil || !strings.Contains(output, `"kind":"Flunder"`) {
 		t.Fatalf("read through the aggregated API: %q, %v", output, err)
 	}

@@ -120,7 +120,7 @@ func TestImpossible(t *testing.T) {
 	restoreImage := removeTag(t, guestImage)
 	spec := specification("team-impossible", "main")
 	spec.Spec.Registries[0].CASecretName = "late"
-	spec.Spec.NodePools[0].Machine.Memory = resource.MustParse("900Gi")
+	spec.Spec.NodePools[0].Machine.Memory = resource.MustParse("60Gi")
 	te := submit(t, spec)
 
 	te.awaitBlocked(t, "Secret late of registry "+env.registry.host+" not found")
