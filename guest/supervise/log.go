@@ -3,6 +3,7 @@ package supervise
 import (
 	"io"
 	"os"
+	"time"
 )
 
 // maxLog is the size in bytes at which a log file is moved aside, replacing the one moved before: each service keeps at
@@ -39,8 +40,19 @@ func openLog(path string) (*logFile, error) {
 // Writer is what a service writes to.
 func (l *logFile) Writer() *os.File { return l.in }
 
-// Close ends the log when the last service that inherited it has ended.
-func (l *logFile) Close() error { return l.in.Close() }
+// farewell is how long the end of a log is waited for.
+const farewell = time.Second
+
+// Close ends the log, which then has all that its service has written, unless
+// something that the service started still holds the pipe.
+func (l *logFile) Close() error {
+	err := l.in.Close()
+	select {
+	case <-l.done:
+	case <-time.After(farewell):
+	}
+	return err
+}
 
 func (l *logFile) open() (*os.File, int64, error) {
 	file, err := os.OpenFile(l.path, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o640)
