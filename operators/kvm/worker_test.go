@@ -407,56 +407,45 @@ func (w *world) testClientCertificate(t *testing.T, machine, tokenID string) {
 // requestClientCertificate asks for a client certificate as a guest does that has a bootstrap token.
 func (w *world) requestClientCertificate(t *testing.T, machine, tokenID string) (name string) {
 	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	der, err := x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{
-		Subject: pkix.Name{CommonName: "system:node:" + machine, Organization: []string{"system:nodes"}},
-	}, key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	guest := rest.CopyConfig(w.tenantREST)
-	guest.Impersonate = rest.ImpersonationConfig{
-		UserName: "system:bootstrap:" + tokenID, Groups: []string{"system:bootstrappers", bootstrap.Group},
-	}
-	csr := &certificatesv1.CertificateSigningRequest{
-		ObjectMeta: metav1.ObjectMeta{GenerateName: "csr-"},
-		Spec: certificatesv1.CertificateSigningRequestSpec{
-			SignerName: certificatesv1.KubeAPIServerClientKubeletSignerName,
-			Usages:     []certificatesv1.KeyUsage{certificatesv1.UsageDigitalSignature, certificatesv1.UsageClientAuth},
-			Request:    pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: der}),
-		},
-	}
-	w.create(t, newClient(t, guest), csr)
-	return csr.Name
+	guest := rest.ImpersonationConfig{UserName: "system:bootstrap:" + tokenID, Groups: []string{"system:bootstrappers", bootstrap.Group}}
+	return w.request(t, guest, certificatesv1.KubeAPIServerClientKubeletSignerName, certificatesv1.UsageClientAuth,
+		&x509.CertificateRequest{Subject: nodeSubject(machine)})
 }
 
 // requestCertificate asks for a serving certificate as the machine's kubelet.
 func (w *world) requestCertificate(t *testing.T, machine string, address net.IP) (name string) {
 	t.Helper()
+	kubelet := rest.ImpersonationConfig{UserName: "system:node:" + machine, Groups: []string{"system:nodes"}}
+	return w.request(t, kubelet, certificatesv1.KubeletServingSignerName, certificatesv1.UsageServerAuth,
+		&x509.CertificateRequest{Subject: nodeSubject(machine), DNSNames: []string{machine}, IPAddresses: []net.IP{address}})
+}
+
+func nodeSubject(machine string) pkix.Name {
+	return pkix.Name{CommonName: "system:node:" + machine, Organization: []string{"system:nodes"}}
+}
+
+// request makes a certificate signing request in the tenant, as that user.
+func (w *world) request(
+	t *testing.T, user rest.ImpersonationConfig, signer string, usage certificatesv1.KeyUsage, template *x509.CertificateRequest,
+) (name string) {
+	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
-	der, err := x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{
-		Subject:  pkix.Name{CommonName: "system:node:" + machine, Organization: []string{"system:nodes"}},
-		DNSNames: []string{machine}, IPAddresses: []net.IP{address},
-	}, key)
+	der, err := x509.CreateCertificateRequest(rand.Reader, template, key)
 	if err != nil {
 		t.Fatal(err)
 	}
-	kubelet := rest.CopyConfig(w.tenantREST)
-	kubelet.Impersonate = rest.ImpersonationConfig{UserName: "system:node:" + machine, Groups: []string{"system:nodes"}}
+	config := rest.CopyConfig(w.tenantREST)
+	config.Impersonate = user
 	csr := &certificatesv1.CertificateSigningRequest{
 		ObjectMeta: metav1.ObjectMeta{GenerateName: "csr-"},
 		Spec: certificatesv1.CertificateSigningRequestSpec{
-			SignerName: certificatesv1.KubeletServingSignerName,
-			Usages:     []certificatesv1.KeyUsage{certificatesv1.UsageDigitalSignature, certificatesv1.UsageServerAuth},
-			Request:    pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: der}),
+			SignerName: signer, Usages: []certificatesv1.KeyUsage{certificatesv1.UsageDigitalSignature, usage},
+			Request: pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: der}),
 		},
 	}
-	w.create(t, newClient(t, kubelet), csr)
+	w.create(t, newClient(t, config), csr)
 	return csr.Name
 }
