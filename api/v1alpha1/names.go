@@ -25,6 +25,22 @@ const (
 	LabelShareWithWorkers = "slipway.dev/share-with-workers"
 )
 
+// RoleBindings by which operators work in a namespace. They are named like the operator's ClusterRole of the chart. In
+// hosted namespaces they bind what HostedRole names; that of the cluster-operator binds TeamRole beside TenantClusters.
+const (
+	GrantClusterOperator = "slipway-cluster-operator"
+	GrantCertOperator    = "slipway-cert-operator"
+	GrantKVMOperator     = "slipway-kvm-operator"
+
+	// TeamRole is the ClusterRole of what the cluster-operator may do in the namespaces of TenantClusters.
+	TeamRole = GrantClusterOperator + "-team"
+)
+
+// HostedRole is the ClusterRole of what an operator may do in hosted namespaces.
+func HostedRole(grant string) string {
+	return grant + "-hosted"
+}
+
 // Priority classes, made by the chart, highest first.
 const (
 	PriorityClassOperators     = "slipway-operators"

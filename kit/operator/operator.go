@@ -26,6 +26,9 @@ type Options struct {
 	HealthAddress  string
 	LeaderElection bool
 	LogLevel       slog.Level
+
+	// NewCache makes the manager's cache; controller-runtime's own when nil. It is no flag.
+	NewCache cache.NewCacheFunc
 }
 
 // Bind adds the options to a flag set, with their defaults.
@@ -58,6 +61,7 @@ func (o *Options) NewManager(config *rest.Config, name string, scheme *runtime.S
 	config.QPS, config.Burst = 100, 200
 	manager, err := ctrl.NewManager(config, ctrl.Options{
 		Scheme:                        scheme,
+		NewCache:                      o.NewCache,
 		Cache:                         cacheOptions,
 		Controller:                    ctrlconfig.Controller{ReconciliationTimeout: reconciliationTimeout},
 		Metrics:                       server.Options{BindAddress: o.MetricsAddress},

@@ -10,6 +10,7 @@ import (
 
 	cmv1 "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
 	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	ctrl "sigs.k8s.io/controller-runtime"
 
@@ -21,6 +22,7 @@ import (
 func main() {
 	var options operator.Options
 	options.Bind(flag.CommandLine)
+	options.NewCache = tenantpki.NewCache
 	flag.Parse()
 	if err := run(options); err != nil {
 		fmt.Fprintln(os.Stderr, "cert-operator:", err)
@@ -30,7 +32,7 @@ func main() {
 
 func run(options operator.Options) error {
 	scheme := runtime.NewScheme()
-	for _, add := range []func(*runtime.Scheme) error{corev1.AddToScheme, v1alpha1.AddToScheme, cmv1.AddToScheme} {
+	for _, add := range []func(*runtime.Scheme) error{corev1.AddToScheme, rbacv1.AddToScheme, v1alpha1.AddToScheme, cmv1.AddToScheme} {
 		if err := add(scheme); err != nil {
 			return fmt.Errorf("register types: %w", err)
 		}

@@ -28,6 +28,7 @@ import (
 
 	"slipway.dev/api/v1alpha1"
 	"slipway.dev/kit/apply"
+	"slipway.dev/kit/grants"
 	"slipway.dev/kit/operator"
 	"slipway.dev/operators/kvm/bootstrap"
 	"slipway.dev/operators/kvm/reconcilers/csr"
@@ -44,6 +45,7 @@ func main() {
 	shared.Bind(flag.CommandLine)
 	bind(flag.CommandLine, &options)
 	flag.Parse()
+	shared.NewCache = newCache
 	if err := run(shared, options); err != nil {
 		fmt.Fprintln(os.Stderr, name+":", err)
 		os.Exit(1)
@@ -140,6 +142,9 @@ func newScheme() (*runtime.Scheme, error) {
 	}
 	return scheme, nil
 }
+
+// newCache keeps Secrets of hosted namespaces alone.
+var newCache = grants.NewCache(v1alpha1.GrantKVMOperator, v1alpha1.HostedRole(v1alpha1.GrantKVMOperator))
 
 // secretKeys are what is read of Secrets through the cache.
 var secretKeys = sets.New("ca.crt", corev1.BasicAuthUsernameKey, corev1.BasicAuthPasswordKey, bootstrap.TokenIDKey, bootstrap.TokenSecretKey)

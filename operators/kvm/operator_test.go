@@ -22,7 +22,6 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/yaml"
 
 	"slipway.dev/api/v1alpha1"
 	"slipway.dev/kit/operator"
@@ -30,7 +29,7 @@ import (
 	"slipway.dev/operators/kvm/reconcilers/machine"
 )
 
-// operatorUser is who the operator is in both clusters; RBAC applies to it.
+// operatorUser is who the operator is in the tenant, whose RBAC applies to it.
 const operatorUser = "slipway:kvm-operator"
 
 // world is a management cluster with the operator running in it, and a tenant
@@ -61,13 +60,13 @@ func newWorld(t *testing.T) *world {
 	w.management = newClient(t, managementREST)
 	w.tenant = newClient(t, w.tenantREST)
 
-	w.create(t, w.management, chartRole(t), roleBinding("slipway-kvm-operator", rbacv1.UserKind, operatorUser))
 	w.create(t, w.management,
 		&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "team"}},
 		&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{
 			Name: w.namespace, Labels: w.labels(), Annotations: map[string]string{v1alpha1.AnnotationTenantUID: "uid"},
 		}},
 		tenantCluster())
+	testenv.Grant(t, w.management, w.namespace, v1alpha1.GrantKVMOperator, v1alpha1.HostedRole(v1alpha1.GrantKVMOperator))
 	w.startOperator(t, managementREST)
 	return w
 }
@@ -88,10 +87,9 @@ func (w *world) startOperator(t *testing.T, config *rest.Config) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	config = rest.CopyConfig(config)
-	config.Impersonate.UserName = operatorUser
-	shared := operator.Options{MetricsAddress: "0", HealthAddress: "0"}
-	manager, err := shared.NewManager(config, name, scheme, cacheOptions())
+	shared := operator.Options{MetricsAddress: "0", HealthAddress: "0", NewCache: newCache}
+	restricted := testenv.As(t, config, "../../charts/kvm-operator/templates/clusterrole.yaml")
+	manager, err := shared.NewManager(restricted, name, scheme, cacheOptions())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -146,20 +144,6 @@ func tenantRBAC(t *testing.T) []client.Object {
 		}
 		objects = append(objects, object)
 	}
-}
-
-// chartRole is the ClusterRole that the chart installs.
-func chartRole(t *testing.T) *rbacv1.ClusterRole {
-	t.Helper()
-	file, err := os.ReadFile("../../charts/kvm-operator/templates/clusterrole.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
-	role := &rbacv1.ClusterRole{}
-	if err := yaml.UnmarshalStrict(file, role); err != nil {
-		t.Fatal(err)
-	}
-	return role
 }
 
 func roleBinding(role, kind, subject string) *rbacv1.ClusterRoleBinding {

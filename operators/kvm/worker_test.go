@@ -89,32 +89,8 @@ func TestWorker(t *testing.T) {
 	t.Run("drain", func(t *testing.T) { w.testDrain(t, machine) })
 	t.Run("drain times out", w.testDrainTimesOut)
 	t.Run("namespace becomes hosted", w.testBecomesHosted)
+	t.Run("namespace goes", w.testNamespaceGoes)
 	t.Run("tenant goes", w.testTenantGoes)
-}
-
-// testBecomesHosted: a pool that was seen before its namespace is not forgotten.
-func (w *world) testBecomesHosted(t *testing.T) {
-	name := v1alpha1.HostedNamespace("team", "late")
-	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{
-		v1alpha1.LabelTenant: name, v1alpha1.LabelTenantName: "late", v1alpha1.LabelTenantNamespace: "team",
-	}}}
-	pool := w.nodePool("a", 1)
-	pool.Namespace = name
-	w.create(t, w.management, namespace, pool)
-	reads(t, w.management, name, "a", &v1alpha1.NodePool{}, func(pool *v1alpha1.NodePool) error {
-		return hasCondition(pool.Status.Conditions, v1alpha1.ConditionReady, metav1.ConditionFalse, "NotHosted")
-	})
-	hosted := namespace.DeepCopy()
-	hosted.Annotations = map[string]string{v1alpha1.AnnotationTenantUID: "uid"}
-	if err := w.management.Patch(t.Context(), hosted, client.MergeFrom(namespace)); err != nil {
-		t.Fatal(err)
-	}
-	reads(t, w.management, name, "a", &v1alpha1.NodePool{}, func(pool *v1alpha1.NodePool) error {
-		if pool.Status.Replicas != 1 {
-			return fmt.Errorf("status %+v", pool.Status)
-		}
-		return nil
-	})
 }
 
 // testGuestHangs leaves a guest that does not join alone as long as it may take, and starts it anew after that.

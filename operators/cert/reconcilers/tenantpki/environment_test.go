@@ -13,6 +13,7 @@ import (
 
 	cmv1 "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
 	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -48,7 +49,7 @@ func newEnvironment(t *testing.T) *environment {
 	t.Helper()
 	config := testenv.Start(t, testenv.SlipwayCRDs(4), filepath.Join(moduleDir(t, "github.com/cert-manager/cert-manager"), "deploy", "crds"))
 	scheme := runtime.NewScheme()
-	for _, add := range []func(*runtime.Scheme) error{corev1.AddToScheme, v1alpha1.AddToScheme, cmv1.AddToScheme} {
+	for _, add := range []func(*runtime.Scheme) error{corev1.AddToScheme, rbacv1.AddToScheme, v1alpha1.AddToScheme, cmv1.AddToScheme} {
 		if err := add(scheme); err != nil {
 			t.Fatal(err)
 		}
@@ -61,7 +62,7 @@ func newEnvironment(t *testing.T) *environment {
 	if err != nil {
 		t.Fatal(err)
 	}
-	options := operator.Options{MetricsAddress: "0", HealthAddress: "0"}
+	options := operator.Options{MetricsAddress: "0", HealthAddress: "0", NewCache: NewCache}
 	manager, err := options.NewManager(testenv.As(t, config, "../../../../charts/cert-operator/templates/clusterrole.yaml"), "cert-operator", scheme, cacheOptions)
 	if err != nil {
 		t.Fatal(err)
@@ -132,6 +133,7 @@ func (e *environment) createTenantIn(t *testing.T, namespace string, labels map[
 	}}); err != nil {
 		t.Fatal(err)
 	}
+	testenv.Grant(t, e.client, namespace, v1alpha1.GrantCertOperator, v1alpha1.HostedRole(v1alpha1.GrantCertOperator))
 	tenant := &v1alpha1.TenantPKI{
 		ObjectMeta: metav1.ObjectMeta{Name: "demo", Namespace: namespace},
 		Spec: v1alpha1.TenantPKISpec{

@@ -47,15 +47,15 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	if tenant.DeletionTimestamp != nil {
 		return ctrl.Result{}, nil
 	}
-	hosted, err := namespace.Get(ctx, r.Client, tenant.Namespace)
+	hosted, err := r.isHosted(ctx, tenant.Namespace)
 	if err != nil {
 		return ctrl.Result{}, err
 	}
-	observed, err := r.observe(ctx, tenant)
+	observed, err := r.observe(ctx, tenant, hosted)
 	if err != nil {
 		return ctrl.Result{}, err
 	}
-	if hosted == nil || !v1alpha1.IsHostedNamespace(hosted) { // the cache holds only those of tenants
+	if !hosted {
 		if err := r.prune(ctx, pki.Desired{}, observed); err != nil {
 			return ctrl.Result{}, err
 		}
@@ -75,6 +75,11 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 		return ctrl.Result{}, err
 	}
 	return r.report(ctx, tenant, pki.Report(tenant, desired, observed))
+}
+
+func (r *Reconciler) isHosted(ctx context.Context, name string) (bool, error) {
+	found, err := namespace.Get(ctx, r.Client, name) // the cache holds only those of tenants
+	return found != nil && v1alpha1.IsHostedNamespace(found), err
 }
 
 func (r *Reconciler) apply(ctx context.Context, desired pki.Desired, observed pki.Observed) error {
@@ -105,14 +110,19 @@ func (r *Reconciler) report(ctx context.Context, tenant *v1alpha1.TenantPKI, rep
 	return ctrl.Result{}, nil
 }
 
-func (r *Reconciler) observe(ctx context.Context, tenant *v1alpha1.TenantPKI) (pki.Observed, error) {
+// observe reads Secrets in hosted namespaces alone: nothing grants it elsewhere.
+func (r *Reconciler) observe(ctx context.Context, tenant *v1alpha1.TenantPKI, hosted bool) (pki.Observed, error) {
 	var (
 		issuers      cmv1.IssuerList
 		certificates cmv1.CertificateList
 		secrets      corev1.SecretList
 		observed     pki.Observed
 	)
-	for _, list := range []client.ObjectList{&issuers, &certificates, &secrets} {
+	lists := []client.ObjectList{&issuers, &certificates}
+	if hosted {
+		lists = append(lists, &secrets)
+	}
+	for _, list := range lists {
 		if err := r.Client.List(ctx, list, client.InNamespace(tenant.Namespace), client.MatchingLabels(pki.Labels(tenant))); err != nil {
 			return observed, fmt.Errorf("list %T of %s: %w", list, tenant.Namespace, err)
 		}

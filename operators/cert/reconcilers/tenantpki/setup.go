@@ -20,12 +20,16 @@ import (
 
 	"slipway.dev/api/v1alpha1"
 	"slipway.dev/kit/apply"
+	"slipway.dev/kit/grants"
 	"slipway.dev/kit/namespace"
 	"slipway.dev/operators/cert/pki"
 )
 
 // concurrentTenants so that one tenant's requests do not hold up another's.
 const concurrentTenants = 4
+
+// NewCache keeps Secrets of hosted namespaces alone.
+var NewCache = grants.NewCache(v1alpha1.GrantCertOperator, v1alpha1.HostedRole(v1alpha1.GrantCertOperator))
 
 // CacheOptions restrict what the manager watches to what the operator made for
 // tenants, and what it remembers of Secrets to their digests.

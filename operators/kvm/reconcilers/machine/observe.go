@@ -27,11 +27,11 @@ const caKey = "ca.crt"
 // does not exist.
 type observation struct {
 	machine *v1alpha1.Machine
-	// hosted is false of a Machine that somebody has made where it counts for nothing.
-	hosted bool
-	port   *v1alpha1.NetworkPort
-	vm     *kubevirtv1.VirtualMachine
-	vmi    *kubevirtv1.VirtualMachineInstance
+	// namespace is nil of a Machine that somebody has made where it counts for nothing.
+	namespace *metav1.PartialObjectMetadata
+	port      *v1alpha1.NetworkPort
+	vm        *kubevirtv1.VirtualMachine
+	vmi       *kubevirtv1.VirtualMachineInstance
 	// bootstrap is the Secret with the cloud-init data and the token.
 	bootstrap  *corev1.Secret
 	clusterCA  []byte
@@ -56,7 +56,7 @@ func (r *Reconciler) observe(ctx context.Context, key types.NamespacedName) (*ob
 		return nil, err
 	}
 	o := &observation{machine: machine}
-	if o.hosted, err = tenant.Hosted(ctx, r.Client, key.Namespace); err != nil {
+	if o.namespace, err = tenant.Hosted(ctx, r.Client, key.Namespace); err != nil {
 		return nil, err
 	}
 	if o.port, err = get(ctx, r.Client, key, &v1alpha1.NetworkPort{}); err != nil {
@@ -68,7 +68,7 @@ func (r *Reconciler) observe(ctx context.Context, key types.NamespacedName) (*ob
 	if o.vmi, err = get(ctx, r.Client, key, &kubevirtv1.VirtualMachineInstance{}); err != nil {
 		return nil, err
 	}
-	if o.bootstrap, err = r.secret(ctx, key.Namespace, bootstrap.SecretName(key.Name)); err != nil {
+	if o.bootstrap, err = r.secret(ctx, o, bootstrap.SecretName(key.Name)); err != nil {
 		return nil, err
 	}
 	if err := r.observeInputs(ctx, o); err != nil {
@@ -86,7 +86,7 @@ func (r *Reconciler) observe(ctx context.Context, key types.NamespacedName) (*ob
 // observeInputs reads the Secrets that the bootstrap data is made from.
 func (r *Reconciler) observeInputs(ctx context.Context, o *observation) error {
 	read := func(name, key string) ([]byte, error) {
-		secret, err := r.secret(ctx, o.machine.Namespace, name)
+		secret, err := r.secret(ctx, o, name)
 		if err != nil {
 			return nil, err
 		}
@@ -126,7 +126,7 @@ func (r *Reconciler) observeInputs(ctx context.Context, o *observation) error {
 
 func (r *Reconciler) observeTenant(ctx context.Context, o *observation) error {
 	var err error
-	if o.kubeconfig, err = r.secret(ctx, o.machine.Namespace, v1alpha1.SecretKVMOperatorKubeconfig); o.kubeconfig == nil || err != nil {
+	if o.kubeconfig, err = r.secret(ctx, o, v1alpha1.SecretKVMOperatorKubeconfig); o.kubeconfig == nil || err != nil {
 		return err
 	}
 	o.tenant, err = r.Tenants.Tenant(ctx, o.kubeconfig)
@@ -155,8 +155,14 @@ func (r *Reconciler) tenantIsGoing(ctx context.Context, namespace string) (bool,
 	return true, nil
 }
 
-func (r *Reconciler) secret(ctx context.Context, namespace, name string) (*corev1.Secret, error) {
-	return get(ctx, r.Client, types.NamespacedName{Namespace: namespace, Name: name}, &corev1.Secret{})
+// secret reads one beside the Machine. Nothing grants it outside of hosted
+// namespaces, and one that goes has lost its RoleBindings and its Secrets before
+// its Machines, which must not wait for them.
+func (r *Reconciler) secret(ctx context.Context, o *observation, name string) (*corev1.Secret, error) {
+	if o.namespace == nil || o.namespace.DeletionTimestamp != nil {
+		return nil, nil
+	}
+	return get(ctx, r.Client, types.NamespacedName{Namespace: o.machine.Namespace, Name: name}, &corev1.Secret{})
 }
 
 // checkOwnership refuses objects of this Machine's name that are another's,

@@ -72,7 +72,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	if o.machine.DeletionTimestamp != nil {
 		return r.delete(ctx, o)
 	}
-	if !o.hosted {
+	if o.namespace == nil {
 		notHosted := conditions.False(v1alpha1.ConditionReady, tenant.ReasonNotHosted, tenant.MessageNotHosted)
 		return ctrl.Result{}, r.Writer.ApplyStatus(ctx, report(o, notHosted), o.machine)
 	}

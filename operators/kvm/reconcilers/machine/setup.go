@@ -61,18 +61,34 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, manager ctrl.Manager,
 			}
 			return r.machinesIn(ctx, v1alpha1.HostedNamespace(o.GetNamespace(), o.GetName()))
 		})).
-		// A Machine may be seen before it is known that its namespace is a hosted one.
-		WatchesMetadata(&corev1.Namespace{}, handler.EnqueueRequestsFromMapFunc(func(ctx context.Context, o client.Object) []reconcile.Request {
-			return r.machinesIn(ctx, o.GetName())
-		})).
+		WatchesMetadata(&corev1.Namespace{}, r.onNamespace(fleet)).
 		WatchesRawSource(source.TypedChannel(fleet.Machines, inTenants)).
 		Complete(r)
+}
+
+type queue = workqueue.TypedRateLimitingInterface[reconcile.Request]
+
+// onNamespace wakes all Machines of a namespace: they may be seen before it is
+// known that theirs is a hosted one. When it is gone, so is the tenant.
+func (r *Reconciler) onNamespace(fleet *tenant.Fleet) handler.EventHandler {
+	wake := func(ctx context.Context, namespace client.Object, q queue) {
+		for _, request := range r.machinesIn(ctx, namespace.GetName()) {
+			q.Add(request)
+		}
+	}
+	return handler.Funcs{
+		CreateFunc: func(ctx context.Context, e event.CreateEvent, q queue) { wake(ctx, e.Object, q) },
+		UpdateFunc: func(ctx context.Context, e event.UpdateEvent, q queue) { wake(ctx, e.ObjectNew, q) },
+		DeleteFunc: func(ctx context.Context, e event.DeleteEvent, q queue) {
+			fleet.Forget(client.ObjectKey{Namespace: e.Object.GetName(), Name: v1alpha1.SecretKVMOperatorKubeconfig})
+			wake(ctx, e.Object, q)
+		},
+	}
 }
 
 // onInput wakes all Machines of a namespace when a Secret changes that they may
 // be waiting for, and ends the connection to a tenant whose kubeconfig is gone.
 func (r *Reconciler) onInput(fleet *tenant.Fleet) handler.EventHandler {
-	type queue = workqueue.TypedRateLimitingInterface[reconcile.Request]
 	wake := func(ctx context.Context, secret client.Object, q queue) {
 		if owner := metav1.GetControllerOf(secret); owner != nil && owner.Kind == machineKind.Kind {
 			return

@@ -84,7 +84,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	if err != nil {
 		return ctrl.Result{}, err
 	}
-	if !hosted {
+	if hosted == nil {
 		return ctrl.Result{}, r.Writer.ApplyStatus(ctx, notHosted(nodePool), nodePool)
 	}
 	if err := finalizer.Ensure(ctx, r.Client, nodePool, Finalizer); err != nil {
