@@ -38,6 +38,8 @@ type environment struct {
 	recorder   *events.FakeRecorder
 	// writes is how many requests of the reconciler have changed something or could have.
 	writes int
+	// behind is what the reconciler sees of the TenantCluster; nil when it sees it as it is.
+	behind *v1alpha1.TenantCluster
 	// whenWritten is called after each of them.
 	whenWritten func()
 	// team is the namespace of the test's TenantCluster, hosted that of its control plane.
@@ -59,6 +61,7 @@ func TestReconciler(t *testing.T) {
 		"claims-are-left-alone":               claimsAreLeftAlone,
 		"ready-is-of-this-generation":         readyIsOfThisGeneration,
 		"operations-and-their-timeline":       operationsAndTheirTimeline,
+		"events-are-sent-once":                eventsAreSentOnce,
 		"silence-of-the-api":                  silenceOfTheAPI,
 		"refused-pods-are-named":              refusedPodsAreNamed,
 		"deletion-of-a-running-tenant":        deletionOfARunningTenant,

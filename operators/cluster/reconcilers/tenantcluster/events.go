@@ -35,22 +35,36 @@ func blocked(reason, message string) happening {
 	return happening{corev1.EventTypeWarning, reason, "Report", message[:min(len(message), maxNote)]}
 }
 
-// happened tells a status from the one before.
-func happened(before v1alpha1.TenantClusterStatus, after report.Report) []happening {
+// told is what events have told of a TenantCluster, or what its status says to
+// begin with.
+type told struct {
+	controlPlaneReady bool
+	operation         *v1alpha1.Operation
+	reason            string
+}
+
+func tell(conditions []metav1.Condition, operation *v1alpha1.Operation) told {
+	t := told{controlPlaneReady: meta.IsStatusConditionTrue(conditions, v1alpha1.ConditionControlPlaneReady), operation: operation}
+	if ready := meta.FindStatusCondition(conditions, v1alpha1.ConditionReady); ready != nil {
+		t.reason = ready.Reason
+	}
+	return t
+}
+
+// happened is what has happened since.
+func happened(before told, after report.Report) []happening {
 	var result []happening
-	if meta.IsStatusConditionTrue(after.Conditions, v1alpha1.ConditionControlPlaneReady) &&
-		!meta.IsStatusConditionTrue(before.Conditions, v1alpha1.ConditionControlPlaneReady) {
+	if meta.IsStatusConditionTrue(after.Conditions, v1alpha1.ConditionControlPlaneReady) && !before.controlPlaneReady {
 		result = append(result, controlPlaneReady())
 	}
 	switch {
-	case after.Operation != nil && (before.Operation == nil || before.Operation.Type != after.Operation.Type):
+	case after.Operation != nil && (before.operation == nil || before.operation.Type != after.Operation.Type):
 		result = append(result, operationBegan(after.Operation))
-	case after.Operation == nil && before.Operation != nil && meta.IsStatusConditionTrue(after.Conditions, v1alpha1.ConditionReady):
-		result = append(result, operationEnded(before.Operation))
+	case after.Operation == nil && before.operation != nil && meta.IsStatusConditionTrue(after.Conditions, v1alpha1.ConditionReady):
+		result = append(result, operationEnded(before.operation))
 	}
 	ready := meta.FindStatusCondition(after.Conditions, v1alpha1.ConditionReady)
-	was := meta.FindStatusCondition(before.Conditions, v1alpha1.ConditionReady)
-	if ready.Status != metav1.ConditionTrue && !expected(ready.Reason) && (was == nil || was.Reason != ready.Reason) {
+	if ready.Status != metav1.ConditionTrue && !expected(ready.Reason) && before.reason != ready.Reason {
 		result = append(result, blocked(ready.Reason, ready.Message))
 	}
 	return result
@@ -59,7 +73,8 @@ func happened(before v1alpha1.TenantClusterStatus, after report.Report) []happen
 // expected reasons are those of an operation that goes on as it should.
 func expected(reason string) bool {
 	switch reason {
-	case report.ReasonPending, report.ReasonProgressing, report.ReasonWaiting, report.ReasonDeleting, "Starting", "Terminating", "ContainerCreating":
+	case report.ReasonPending, report.ReasonProgressing, report.ReasonWaiting, report.ReasonDeleting,
+		"Starting", "Terminating", "ContainerCreating", "WaitingForCertificate", "WaitingForSecret":
 		return true
 	default:
 		return false

@@ -27,6 +27,13 @@ func (e *environment) counting(c client.WithWatch) client.WithWatch {
 		return err
 	}
 	return interceptor.NewClient(c, interceptor.Funcs{
+		Get: func(ctx context.Context, c client.WithWatch, key client.ObjectKey, object client.Object, options ...client.GetOption) error {
+			if cluster, ok := object.(*v1alpha1.TenantCluster); ok && e.behind != nil {
+				e.behind.DeepCopyInto(cluster)
+				return nil
+			}
+			return c.Get(ctx, key, object, options...)
+		},
 		Create: func(ctx context.Context, c client.WithWatch, object client.Object, options ...client.CreateOption) error {
 			return written(c.Create(ctx, object, options...))
 		},

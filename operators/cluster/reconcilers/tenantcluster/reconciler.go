@@ -10,6 +10,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/client-go/tools/events"
 	"k8s.io/utils/clock"
+	"k8s.io/utils/lru"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -31,6 +32,9 @@ const (
 	handoverOwner client.FieldOwner = "cluster-operator-handover"
 )
 
+// remembered is of how many TenantClusters it is known what events have told.
+const remembered = 1 << 14
+
 // Reconciler reconciles TenantClusters. It never asks a tenant's API.
 type Reconciler struct {
 	client   client.Client
@@ -40,13 +44,15 @@ type Reconciler struct {
 	recorder events.EventRecorder
 
 	writer *apply.Writer
+	// told has what events have told, by the UID of the TenantCluster.
+	told *lru.Cache
 }
 
 // New makes a Reconciler that writes through c and reads through reader.
 func New(c client.Client, reader hosted.Reader, config desired.Config, clock clock.PassiveClock, recorder events.EventRecorder) *Reconciler {
 	return &Reconciler{
 		client: c, reader: reader, config: config, clock: clock, recorder: recorder,
-		writer: apply.NewWriter(c, owner),
+		writer: apply.NewWriter(c, owner), told: lru.New(remembered),
 	}
 }
 
@@ -94,8 +100,18 @@ func (r *Reconciler) report(ctx context.Context, cluster *v1alpha1.TenantCluster
 	if err := r.writer.ApplyStatus(ctx, object, cluster); err != nil {
 		return fmt.Errorf("report: %w", err)
 	}
-	for _, event := range happened(cluster.Status, next) {
+	for _, event := range happened(r.toldBefore(cluster), next) {
 		r.recorder.Eventf(cluster, nil, event.kind, event.reason, event.action, "%s", event.note)
 	}
+	r.told.Add(cluster.UID, tell(next.Conditions, next.Operation))
 	return nil
+}
+
+// toldBefore is remembered, because the cache may be behind what was reported
+// last, and nothing is told twice.
+func (r *Reconciler) toldBefore(cluster *v1alpha1.TenantCluster) told {
+	if before, known := r.told.Get(cluster.UID); known {
+		return before.(told)
+	}
+	return tell(cluster.Status.Conditions, cluster.Status.Operation)
 }

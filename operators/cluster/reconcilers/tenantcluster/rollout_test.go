@@ -135,6 +135,20 @@ func operationsAndTheirTimeline(e *environment) {
 		"OperationBegan Update has begun")
 }
 
+// A cache may be behind what the reconciler itself has reported.
+func eventsAreSentOnce(e *environment) {
+	e.createCluster(pools(map[string]any{"name": "a"}))
+	e.reconcile()
+	e.wantEvents("OperationBegan Create has begun")
+	e.behind = e.cluster()
+	e.behind.Status = v1alpha1.TenantClusterStatus{}
+	e.reconcile()
+	e.wantEvents()
+	e.behind = nil
+	e.bringUp()
+	e.wantEvents("ControlPlaneReady The control plane is ready", "OperationEnded Create is complete")
+}
+
 // wantEvents are those that were sent so far, without their types.
 func (e *environment) wantEvents(want ...string) {
 	e.Helper()
