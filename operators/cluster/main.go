@@ -30,22 +30,25 @@ import (
 func main() {
 	var options operator.Options
 	var config desired.Config
+	var namespace string
 	options.Bind(flag.CommandLine)
 	flag.StringVar(&config.Images.Registry, "image-registry", "registry.slipway.internal", "prefix of every container image")
 	flag.StringVar(&config.Images.EtcdTag, "etcd-image-tag", "v3.7.3", "tag of the image etcd")
 	flag.StringVar(&config.Images.CoreDNSTag, "coredns-image-tag", "v1.15.0", "tag of the image coredns")
 	flag.StringVar(&config.ExposureHost, "exposure-host", "", "name or address at which NodePorts of the management cluster are reached from outside")
 	flag.StringVar(&config.BaseDomain, "base-domain", "", "domain of the tenants' DNS names, as the dns-operator has it; API servers are valid for their names below it")
+	flag.StringVar(&namespace, "operator-namespace", "slipway-system", "namespace of the operators and their service accounts")
 	flag.Parse()
+	options.NewCache = hosted.NewCache
 	config.Images.Registry = strings.TrimSuffix(config.Images.Registry, "/")
 	config.BaseDomain = strings.Trim(config.BaseDomain, ".")
-	if err := run(options, config); err != nil {
+	if err := run(options, config, namespace); err != nil {
 		fmt.Fprintln(os.Stderr, "cluster-operator:", err)
 		os.Exit(1)
 	}
 }
 
-func run(options operator.Options, config desired.Config) error {
+func run(options operator.Options, config desired.Config, namespace string) error {
 	scheme := runtime.NewScheme()
 	for _, add := range []func(*runtime.Scheme) error{corev1.AddToScheme, appsv1.AddToScheme, rbacv1.AddToScheme, admissionv1.AddToScheme, v1alpha1.AddToScheme} {
 		if err := add(scheme); err != nil {
@@ -65,7 +68,7 @@ func run(options operator.Options, config desired.Config) error {
 		return err
 	}
 	ctx := ctrl.SetupSignalHandler()
-	if err := setUp(ctx, manager, config); err != nil {
+	if err := setUp(ctx, manager, config, namespace); err != nil {
 		return err
 	}
 	if err := manager.Start(ctx); err != nil {
@@ -74,17 +77,18 @@ func run(options operator.Options, config desired.Config) error {
 	return nil
 }
 
-func setUp(ctx context.Context, manager ctrl.Manager, config desired.Config) error {
+func setUp(ctx context.Context, manager ctrl.Manager, config desired.Config, namespace string) error {
 	if err := hosted.Index(ctx, manager); err != nil {
 		return err
 	}
 	c := manager.GetClient()
 	reader := hosted.Reader{Cache: c, Live: manager.GetAPIReader()}
+	grants := hosted.NewGrants(c, namespace)
 	recorder := manager.GetEventRecorder("cluster-operator")
 	now := clock.RealClock{}
 	return errors.Join(
-		tenantcluster.New(c, reader, config, now, recorder).SetupWithManager(manager),
+		tenantcluster.New(c, reader, grants, config, now, recorder).SetupWithManager(manager),
 		tenantaddons.New(c, reader.Live, config.Images, now).SetupWithManager(ctx, manager),
-		orphans.New(c, reader, now, recorder).SetupWithManager(manager),
+		orphans.New(c, reader, grants, now, recorder).SetupWithManager(manager),
 	)
 }

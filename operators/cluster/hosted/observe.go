@@ -37,6 +37,9 @@ func (r Reader) Tenant(ctx context.Context, cluster *v1alpha1.TenantCluster, nam
 		return nil, err
 	}
 	seen.Cluster = cluster
+	if seen.Secrets, err = r.secrets(ctx, namespace.Name); err != nil {
+		return nil, err
+	}
 	if seen.UserKubeconfig, err = r.metadata(ctx, cluster.Namespace, desired.KubeconfigName(cluster)); err != nil {
 		return nil, err
 	}
@@ -47,7 +50,8 @@ func (r Reader) Tenant(ctx context.Context, cluster *v1alpha1.TenantCluster, nam
 	return seen, err
 }
 
-// Namespace reads what is in a hosted namespace, from caches.
+// Namespace reads what is in a hosted namespace, from caches. Secrets are left
+// out: nothing may be granted there any more.
 func (r Reader) Namespace(ctx context.Context, id observed.Identity, namespace *corev1.Namespace) (*observed.Tenant, error) {
 	var (
 		networks     v1alpha1.TenantNetworkList
@@ -62,18 +66,13 @@ func (r Reader) Namespace(ctx context.Context, id observed.Identity, namespace *
 		claims       corev1.PersistentVolumeClaimList
 		quotas       corev1.ResourceQuotaList
 		events       corev1.EventList
-		secrets      = metav1.PartialObjectMetadataList{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "SecretList"}}
 	)
 	for _, list := range []client.ObjectList{
-		&networks, &pkis, &dnses, &pools, &ports, &services, &statefulSets, &deployments, &pods, &claims, &quotas, &events, &secrets,
+		&networks, &pkis, &dnses, &pools, &ports, &services, &statefulSets, &deployments, &pods, &claims, &quotas, &events,
 	} {
 		if err := r.Cache.List(ctx, list, client.InNamespace(namespace.Name)); err != nil {
 			return nil, fmt.Errorf("list %T in %s: %w", list, namespace.Name, err)
 		}
-	}
-	for n := range secrets.Items {
-		// Lists leave it out.
-		secrets.Items[n].TypeMeta = SecretKind
 	}
 	return &observed.Tenant{
 		Identity: id, Namespace: namespace,
@@ -83,9 +82,22 @@ func (r Reader) Namespace(ctx context.Context, id observed.Identity, namespace *
 		Pools:    pointers(pools.Items),
 		Ports:    pointers(ports.Items),
 		Services: pointers(services.Items), StatefulSets: pointers(statefulSets.Items), Deployments: pointers(deployments.Items),
-		Pods: pointers(pods.Items), Claims: pointers(claims.Items), Quotas: pointers(quotas.Items), Secrets: pointers(secrets.Items),
+		Pods: pointers(pods.Items), Claims: pointers(claims.Items), Quotas: pointers(quotas.Items),
 		FailedCreates: slices.DeleteFunc(pointers(events.Items), func(event *corev1.Event) bool { return !failedCreates.Matches(eventFields(event)) }),
 	}, nil
+}
+
+// secrets are the metadata of those of a namespace.
+func (r Reader) secrets(ctx context.Context, namespace string) ([]*metav1.PartialObjectMetadata, error) {
+	list := metav1.PartialObjectMetadataList{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "SecretList"}}
+	if err := r.Cache.List(ctx, &list, client.InNamespace(namespace)); err != nil {
+		return nil, fmt.Errorf("list Secrets in %s: %w", namespace, err)
+	}
+	for n := range list.Items {
+		// Lists leave it out.
+		list.Items[n].TypeMeta = SecretKind
+	}
+	return pointers(list.Items), nil
 }
 
 // metadata of a Secret; nil when it is not there.

@@ -17,12 +17,22 @@ import (
 
 // TearDown does what can be done now to remove what there is of a tenant, and
 // says what is left.
-func (r Reader) TearDown(ctx context.Context, c client.Client, id observed.Identity, history deletion.History, now time.Time) (deletion.Decision, error) {
-	stages, err := r.stages(ctx, id)
+func (r Reader) TearDown(ctx context.Context, c client.Client, grants Grants, id observed.Identity, history deletion.History, now time.Time) (deletion.Decision, error) {
+	namespace, err := r.ownNamespace(ctx, id)
+	if err != nil {
+		return deletion.Decision{}, err
+	}
+	stages, err := r.stages(ctx, id, namespace)
 	if err != nil {
 		return deletion.Decision{}, err
 	}
 	decision := deletion.Plan(stages, history, now)
+	if len(decision.Delete) > 0 && namespace != nil && namespace.DeletionTimestamp == nil {
+		// Somebody may have removed what allows to remove.
+		if _, err := grants.Hosted(ctx, namespace.Name); err != nil {
+			return deletion.Decision{}, err
+		}
+	}
 	for _, object := range decision.Delete {
 		if err := Remove(ctx, c, object.Kind, object.Object); err != nil {
 			return deletion.Decision{}, err
@@ -31,11 +41,7 @@ func (r Reader) TearDown(ctx context.Context, c client.Client, id observed.Ident
 	return decision, nil
 }
 
-func (r Reader) stages(ctx context.Context, id observed.Identity) ([]deletion.Stage, error) {
-	namespace, err := r.ownNamespace(ctx, id)
-	if err != nil {
-		return nil, err
-	}
+func (r Reader) stages(ctx context.Context, id observed.Identity, namespace *corev1.Namespace) ([]deletion.Stage, error) {
 	identifiers, err := r.networkIDs(ctx, id.HostedNamespace())
 	if err != nil {
 		return nil, err

@@ -7,6 +7,7 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/labels"
@@ -61,8 +62,19 @@ func CacheOptions() (cache.Options, error) {
 			&appsv1.StatefulSet{}:           controlPlanes,
 			&appsv1.Deployment{}:            controlPlanes,
 			&corev1.Event{}:                 {Field: failedCreates, Transform: onlyMessage},
+			&corev1.Secret{}:                {Transform: onlyIdentity},
+			&rbacv1.RoleBinding{}:           {Label: labels.SelectorFromSet(labels.Set{children.LabelManagedBy: children.ManagedBy})},
 		},
 	}, nil
+}
+
+// onlyIdentity keeps of a Secret's metadata what tells whose it is, and which
+// version: annotations can be long, and hold the contents.
+func onlyIdentity(object any) (any, error) {
+	if secret, ok := object.(*metav1.PartialObjectMetadata); ok {
+		secret.ManagedFields, secret.Annotations = nil, nil
+	}
+	return object, nil
 }
 
 // onlyMessage keeps of an event what a report is made from.
@@ -131,6 +143,15 @@ func ToTenantsOfSecret(reader client.Reader) handler.EventHandler {
 		return requests(slices.DeleteFunc(beside, func(cluster v1alpha1.TenantCluster) bool {
 			return !slices.Contains(append(children.RegistrySecretNames(cluster.Spec), desired.KubeconfigName(&cluster)), object.GetName())
 		}))
+	})
+}
+
+// ToTenantsOfGrant wakes the TenantClusters that a RoleBinding is for: those
+// beside it, or that in whose hosted namespace it is.
+func ToTenantsOfGrant(reader client.Reader) handler.EventHandler {
+	return handler.EnqueueRequestsFromMapFunc(func(ctx context.Context, object client.Object) []reconcile.Request {
+		tenants := TenantsOf(ctx, reader, object.GetNamespace())
+		return requests(append(tenants, list(ctx, reader, client.InNamespace(object.GetNamespace()))...))
 	})
 }
 

@@ -27,6 +27,7 @@ import (
 type Reconciler struct {
 	client   client.Client
 	reader   hosted.Reader
+	grants   hosted.Grants
 	clock    clock.PassiveClock
 	recorder events.EventRecorder
 
@@ -37,8 +38,8 @@ type Reconciler struct {
 }
 
 // New makes a Reconciler that writes through c and reads through reader.
-func New(c client.Client, reader hosted.Reader, clock clock.PassiveClock, recorder events.EventRecorder) *Reconciler {
-	return &Reconciler{client: c, reader: reader, clock: clock, recorder: recorder, histories: map[string]deletion.History{}}
+func New(c client.Client, reader hosted.Reader, grants hosted.Grants, clock clock.PassiveClock, recorder events.EventRecorder) *Reconciler {
+	return &Reconciler{client: c, reader: reader, grants: grants, clock: clock, recorder: recorder, histories: map[string]deletion.History{}}
 }
 
 // Reconcile removes what is in a hosted namespace, stage by stage, and then the
@@ -60,7 +61,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 		return ctrl.Result{}, err
 	}
 	now := r.clock.Now()
-	decision, err := r.reader.TearDown(ctx, r.client, id, r.history(namespace, id, now), now)
+	decision, err := r.reader.TearDown(ctx, r.client, r.grants, id, r.history(namespace, id, now), now)
 	if err != nil {
 		return ctrl.Result{}, err
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/go-logr/logr"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -42,7 +43,7 @@ func TestReconciler(t *testing.T) {
 	ctrl.SetLogger(logr.Discard())
 	config := testenv.Start(t, testenv.SlipwayCRDs(4))
 	scheme := runtime.NewScheme()
-	for _, add := range []func(*runtime.Scheme) error{corev1.AddToScheme, appsv1.AddToScheme, v1alpha1.AddToScheme} {
+	for _, add := range []func(*runtime.Scheme) error{corev1.AddToScheme, appsv1.AddToScheme, rbacv1.AddToScheme, v1alpha1.AddToScheme} {
 		if err := add(scheme); err != nil {
 			t.Fatal(err)
 		}
@@ -63,7 +64,7 @@ func TestReconciler(t *testing.T) {
 			e := &environment{
 				T: t, client: c, clock: clocktesting.NewFakePassiveClock(time.Now()), recorder: events.NewFakeRecorder(10), team: name,
 			}
-			e.reconciler = New(c, hosted.Reader{Cache: c, Live: c}, e.clock, e.recorder)
+			e.reconciler = New(c, hosted.Reader{Cache: c, Live: c}, hosted.NewGrants(c, testenv.ChartNamespace), e.clock, e.recorder)
 			e.create(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}})
 			test(e)
 		})

@@ -32,7 +32,7 @@ func managerIsWokenByEverything(e *environment) {
 	if err != nil {
 		e.Fatal(err)
 	}
-	flags := operator.Options{MetricsAddress: "0", HealthAddress: "0", LogLevel: slog.LevelError}
+	flags := operator.Options{MetricsAddress: "0", HealthAddress: "0", LogLevel: slog.LevelError, NewCache: hosted.NewCache}
 	manager, err := flags.NewManager(testenv.As(e, e.config, "../../../../charts/cluster-operator/templates/clusterrole.yaml"), "cluster-operator", newScheme(e), options)
 	if err != nil {
 		e.Fatal(err)
@@ -42,11 +42,12 @@ func managerIsWokenByEverything(e *environment) {
 		e.Fatal(err)
 	}
 	reader := hosted.Reader{Cache: manager.GetClient(), Live: manager.GetAPIReader()}
+	grants := hosted.NewGrants(manager.GetClient(), testenv.ChartNamespace)
 	c, now, recorder := manager.GetClient(), clock.RealClock{}, manager.GetEventRecorder("cluster-operator")
 	err = errors.Join(
-		New(c, reader, testConfig(), now, recorder).SetupWithManager(manager),
+		New(c, reader, grants, testConfig(), now, recorder).SetupWithManager(manager),
 		tenantaddons.New(c, reader.Live, testConfig().Images, now).SetupWithManager(ctx, manager),
-		orphans.New(c, reader, now, recorder).SetupWithManager(manager),
+		orphans.New(c, reader, grants, now, recorder).SetupWithManager(manager),
 	)
 	if err != nil {
 		e.Fatal(err)

@@ -17,6 +17,7 @@ import (
 	slipwayac "slipway.dev/api/applyconfiguration/api/v1alpha1"
 	"slipway.dev/api/v1alpha1"
 	"slipway.dev/kit/apply"
+	"slipway.dev/kit/conditions"
 	"slipway.dev/kit/finalizer"
 	"slipway.dev/operators/cluster/desired"
 	"slipway.dev/operators/cluster/hosted"
@@ -39,6 +40,7 @@ const remembered = 1 << 14
 type Reconciler struct {
 	client   client.Client
 	reader   hosted.Reader
+	grants   hosted.Grants
 	config   desired.Config
 	clock    clock.PassiveClock
 	recorder events.EventRecorder
@@ -49,9 +51,11 @@ type Reconciler struct {
 }
 
 // New makes a Reconciler that writes through c and reads through reader.
-func New(c client.Client, reader hosted.Reader, config desired.Config, clock clock.PassiveClock, recorder events.EventRecorder) *Reconciler {
+func New(
+	c client.Client, reader hosted.Reader, grants hosted.Grants, config desired.Config, clock clock.PassiveClock, recorder events.EventRecorder,
+) *Reconciler {
 	return &Reconciler{
-		client: c, reader: reader, config: config, clock: clock, recorder: recorder,
+		client: c, reader: reader, grants: grants, config: config, clock: clock, recorder: recorder,
 		writer: apply.NewWriter(c, owner), told: lru.New(remembered),
 	}
 }
@@ -73,7 +77,15 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 		return ctrl.Result{}, err
 	}
 	if conflict != "" {
-		return ctrl.Result{}, r.report(ctx, cluster, report.Conflict(cluster, conflict, r.clock.Now()))
+		return ctrl.Result{}, r.report(ctx, cluster, report.NoNamespace(cluster, report.ReasonNamespaceConflict, conflict, r.clock.Now()))
+	}
+	granted, err := r.grants.Tenant(ctx, cluster.Namespace, namespace.Name)
+	if apierrors.IsForbidden(err) {
+		reason := report.NoNamespace(cluster, report.ReasonNotGranted, conditions.FirstLine(err.Error()), r.clock.Now())
+		return ctrl.Result{}, errors.Join(r.report(ctx, cluster, reason), err)
+	}
+	if err != nil || !granted {
+		return ctrl.Result{}, err // the RoleBindings wake it
 	}
 	seen, err := r.reader.Tenant(ctx, cluster, namespace)
 	if err != nil {

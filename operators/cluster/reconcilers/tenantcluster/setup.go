@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
@@ -23,6 +24,7 @@ func (r *Reconciler) SetupWithManager(manager ctrl.Manager) error {
 		b.Watches(kind, toTenant)
 	}
 	err := b.Watches(&corev1.Secret{}, hosted.ToTenantsOfSecret(manager.GetCache()), builder.OnlyMetadata).
+		Watches(&rbacv1.RoleBinding{}, hosted.ToTenantsOfGrant(manager.GetCache())).
 		WithOptions(controller.Options{MaxConcurrentReconciles: concurrentTenants}).
 		Complete(r)
 	if err != nil {
