@@ -3,7 +3,9 @@ package testenv
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"k8s.io/client-go/rest"
@@ -40,6 +42,16 @@ func SlipwayCRDs(depth int) string {
 		path = filepath.Join("..", path)
 	}
 	return path
+}
+
+// ModuleDir is the folder of a module that the package under test depends on.
+func ModuleDir(t testing.TB, module string) string {
+	t.Helper()
+	out, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", module).Output()
+	if err != nil {
+		t.Fatalf("find module %s: %v", module, err)
+	}
+	return strings.TrimSpace(string(out))
 }
 
 // Binary is the path of another component that the sandbox builds, for tests

@@ -1,0 +1,65 @@
+package testenv
+
+import (
+	"slices"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/rest"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+)
+
+// Account gives a configuration that may do what the chart in a folder allows
+// one of its service accounts and nothing else: so a test notices what the chart
+// forgets.
+func Account(t testing.TB, config *rest.Config, chart, name string) *rest.Config {
+	t.Helper()
+	admin := Client(t, config, Scheme(t, corev1.AddToScheme))
+	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: ChartNamespace}}
+	if err := client.IgnoreAlreadyExists(admin.Create(t.Context(), namespace)); err != nil {
+		t.Fatal(err)
+	}
+	objects := Chart(t, chart)
+	if !slices.ContainsFunc(objects, func(o *unstructured.Unstructured) bool {
+		return o.GetKind() == "ServiceAccount" && o.GetName() == name
+	}) {
+		t.Fatalf("chart %s has no service account %s", chart, name)
+	}
+	for _, object := range objects {
+		if object.GroupVersionKind().Group != "rbac.authorization.k8s.io" {
+			continue
+		}
+		// Applied, as a test may act as several accounts of one chart.
+		if err := admin.Apply(t.Context(), client.ApplyConfigurationFromUnstructured(object), client.FieldOwner("helm")); err != nil {
+			t.Fatalf("apply %s %s: %v", object.GetKind(), object.GetName(), err)
+		}
+	}
+	restricted := rest.CopyConfig(config)
+	restricted.Impersonate.UserName = "system:serviceaccount:" + ChartNamespace + ":" + name
+	return restricted
+}
+
+// Scheme makes one of the given groups.
+func Scheme(t testing.TB, groups ...func(*runtime.Scheme) error) *runtime.Scheme {
+	t.Helper()
+	scheme := runtime.NewScheme()
+	for _, add := range groups {
+		if err := add(scheme); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return scheme
+}
+
+// Client makes one without a cache.
+func Client(t testing.TB, config *rest.Config, scheme *runtime.Scheme) client.WithWatch {
+	t.Helper()
+	c, err := client.NewWithWatch(config, client.Options{Scheme: scheme})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
