@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"k8s.io/client-go/tools/cache"
@@ -54,6 +55,8 @@ type Agent struct {
 	// publishing is held by whoever reports.
 	publishing sync.Mutex
 	refusals   refusals
+	// reported is when the outcome of a pass was last reported.
+	reported atomic.Pointer[time.Time]
 }
 
 // SetupWithManager makes the manager run the node.
@@ -72,6 +75,9 @@ func (a *Agent) SetupWithManager(ctx context.Context, mgr manager.Manager) error
 		if _, err := informer.AddEventHandler(handler); err != nil {
 			return fmt.Errorf("watch %T: %w", object, err)
 		}
+	}
+	if err := mgr.AddReadyzCheck("agent", a.Ready); err != nil {
+		return fmt.Errorf("add readiness check: %w", err)
 	}
 	return mgr.Add(a)
 }
@@ -109,15 +115,19 @@ func (a *Agent) Start(ctx context.Context) error {
 // Sync compares the node with what it should be, mends it and reports.
 func (a *Agent) Sync(ctx context.Context) error {
 	a.kernel.Lock()
-	outcome, err := a.pass(ctx)
+	outcome, failure := a.pass(ctx)
 	a.kernel.Unlock()
-	if err != nil {
-		return errors.Join(err, a.publishBlindness(ctx, err))
+	var report error
+	if failure != nil {
+		report = a.publishBlindness(ctx, failure)
+	} else {
+		failure, report = outcome.failure, a.publish(ctx, outcome)
 	}
-	if err := a.publish(ctx, outcome); err != nil {
-		return fmt.Errorf("report: %w", err)
+	if report != nil {
+		return errors.Join(failure, fmt.Errorf("report: %w", report))
 	}
-	return outcome.failure
+	a.reported.Store(new(time.Now()))
+	return failure
 }
 
 // outcome is what one pass has found and done.
