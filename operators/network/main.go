@@ -12,8 +12,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	ctrl "sigs.k8s.io/controller-runtime"
-	"sigs.k8s.io/controller-runtime/pkg/cache"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"slipway.dev/api/v1alpha1"
 	"slipway.dev/kit/apply"
@@ -33,7 +31,12 @@ func main() {
 func run() error {
 	var options operator.Options
 	options.Bind(flag.CommandLine)
+	var agentNamespace string
+	flag.StringVar(&agentNamespace, "agent-namespace", "", "namespace of the network-agents' pods, needed")
 	flag.Parse()
+	if agentNamespace == "" {
+		return errors.New("--agent-namespace is missing")
+	}
 	scheme := runtime.NewScheme()
 	if err := errors.Join(corev1.AddToScheme(scheme), v1alpha1.AddToScheme(scheme), nadv1.AddToScheme(scheme)); err != nil {
 		return err
@@ -42,20 +45,17 @@ func run() error {
 	if err != nil {
 		return fmt.Errorf("find the API server: %w", err)
 	}
-	manager, err := options.NewManager(config, "network-operator", scheme, cache.Options{
-		// Of other's objects this operator reads little, and what is cached is memory.
-		DefaultTransform: cache.TransformStripManagedFields(),
-		ByObject:         map[client.Object]cache.ByObject{&corev1.Node{}: {Transform: hostnetwork.Readiness}},
-	})
+	manager, err := options.NewManager(config, "network-operator", scheme, hostnetwork.CacheOptions(agentNamespace))
 	if err != nil {
 		return err
 	}
 	c, live := manager.GetClient(), manager.GetAPIReader()
 	networks := &tenantnetwork.Reconciler{Client: c, Live: live, Writer: apply.NewWriter(c, tenantnetwork.Owner)}
 	ports := &networkport.Reconciler{Client: c, Live: live, Writer: apply.NewWriter(c, networkport.Owner)}
-	hosts := &hostnetwork.Reconciler{Client: c, Writer: apply.NewWriter(c, hostnetwork.Owner)}
-	if err := errors.Join(networks.SetupWithManager(manager), ports.SetupWithManager(manager), hosts.SetupWithManager(manager)); err != nil {
+	hosts := &hostnetwork.Reconciler{Client: c, Writer: apply.NewWriter(c, hostnetwork.Owner), AgentNamespace: agentNamespace}
+	ctx := ctrl.SetupSignalHandler()
+	if err := errors.Join(networks.SetupWithManager(manager), ports.SetupWithManager(manager), hosts.SetupWithManager(ctx, manager)); err != nil {
 		return err
 	}
-	return manager.Start(ctrl.SetupSignalHandler())
+	return manager.Start(ctx)
 }

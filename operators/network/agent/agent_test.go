@@ -44,6 +44,7 @@ func TestLifeOfANetwork(t *testing.T) {
 	})
 
 	e.isAtRest(server, machine)
+	e.loseAgent(network)
 	e.loseKnowledge(network)
 
 	// What is in use is not taken away under it.

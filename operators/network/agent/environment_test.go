@@ -26,7 +26,6 @@ import (
 
 	"slipway.dev/api/v1alpha1"
 	"slipway.dev/kit/apply"
-	"slipway.dev/kit/operator"
 	"slipway.dev/kit/testenv"
 	"slipway.dev/operators/network/agent"
 	"slipway.dev/operators/network/fabric"
@@ -38,8 +37,8 @@ import (
 )
 
 const (
-	nodeName  = "node-1"
-	templates = "../../../charts/network-operator/templates/"
+	nodeName = "node-1"
+	chart    = "../../../charts/network-operator"
 )
 
 var tenantNamespace = v1alpha1.HostedNamespace("default", "demo")
@@ -57,6 +56,8 @@ type environment struct {
 	// agent reads from cached.
 	agent  *agent.Agent
 	cached client.Client
+	// agentPod is the pod that the operator takes for the agent's.
+	agentPod *corev1.Pod
 	// writes counts those of the operator and of the agent.
 	writes []*atomic.Int64
 }
@@ -72,25 +73,22 @@ func newEnvironment(t *testing.T) *environment {
 		t.Fatalf("build CNI plugin: %v\n%s", err, output)
 	}
 	config := testenv.Start(t, testenv.SlipwayCRDs(3), "../testdata/networks-crd.yaml")
-	scheme := runtime.NewScheme()
-	for _, add := range []func(*runtime.Scheme) error{corev1.AddToScheme, v1alpha1.AddToScheme, nadv1.AddToScheme} {
-		must(t, add(scheme))
-	}
-	var err error
-	e.client, err = client.New(config, client.Options{Scheme: scheme})
-	must(t, err)
+	scheme := testenv.Scheme(t, corev1.AddToScheme, v1alpha1.AddToScheme, nadv1.AddToScheme)
+	e.client = testenv.Client(t, config, scheme)
 	e.create(&corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: nodeName}})
 	e.create(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{
 		Name:   tenantNamespace,
 		Labels: map[string]string{v1alpha1.LabelTenant: tenantNamespace, v1alpha1.LabelTenantNamespace: "default", v1alpha1.LabelTenantName: "demo"},
 	}})
 
-	// Both are made before one runs: making one sets the loggers of all.
-	operators := e.manager(testenv.As(t, config, templates+"clusterrole.yaml"), scheme)
-	agents := e.manager(testenv.As(t, config, templates+"agent-clusterrole.yaml"), scheme)
+	// Both are made before one runs.
+	operators := e.manager(testenv.Account(t, config, chart, "network-operator"), scheme, hostnetwork.CacheOptions(testenv.ChartNamespace))
+	agents := e.manager(testenv.Account(t, config, chart, "network-agent"), scheme, cache.Options{})
 	c, live := operators.GetClient(), operators.GetAPIReader()
 	must(t, (&tenantnetwork.Reconciler{Client: c, Live: live, Writer: apply.NewWriter(c, tenantnetwork.Owner)}).SetupWithManager(operators))
-	must(t, (&hostnetwork.Reconciler{Client: c, Writer: apply.NewWriter(c, hostnetwork.Owner)}).SetupWithManager(operators))
+	must(t, (&hostnetwork.Reconciler{
+		Client: c, Writer: apply.NewWriter(c, hostnetwork.Owner), AgentNamespace: testenv.ChartNamespace,
+	}).SetupWithManager(t.Context(), operators))
 	must(t, (&networkport.Reconciler{Client: c, Live: live, Writer: apply.NewWriter(c, networkport.Owner)}).SetupWithManager(operators))
 	host, err := netlink.NewHost(e.node, e.directory)
 	must(t, err)
@@ -103,31 +101,16 @@ func newEnvironment(t *testing.T) *environment {
 		},
 	}
 	must(t, e.agent.SetupWithManager(t.Context(), agents))
-	e.start(operators)
-	e.start(agents)
+	testenv.Run(t, operators)
+	testenv.Run(t, agents)
+	e.agentPod = e.runAgentPod("network-agent-1")
 	return e
 }
 
-func (e *environment) manager(config *rest.Config, scheme *runtime.Scheme) manager.Manager {
+func (e *environment) manager(config *rest.Config, scheme *runtime.Scheme, options cache.Options) manager.Manager {
 	e.t.Helper()
 	e.writes = append(e.writes, testenv.CountWrites(config))
-	options := operator.Options{MetricsAddress: "0", HealthAddress: "0"}
-	m, err := options.NewManager(config, "test", scheme, cache.Options{})
-	must(e.t, err)
-	return m
-}
-
-// start runs a manager until the test ends.
-func (e *environment) start(m manager.Manager) {
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- m.Start(ctx) }()
-	e.t.Cleanup(func() {
-		cancel()
-		if err := <-done; err != nil {
-			e.t.Errorf("manager: %v", err)
-		}
-	})
+	return testenv.Manager(e.t, config, scheme, options)
 }
 
 func (e *environment) create(object client.Object) {

@@ -14,6 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"slipway.dev/api/v1alpha1"
+	"slipway.dev/kit/testenv"
 	"slipway.dev/operators/network/netnstest"
 )
 
@@ -32,11 +33,64 @@ func (e *environment) loseNode() {
 		must(e.t, e.client.Get(e.t.Context(), client.ObjectKeyFromObject(node), node))
 		node.Status.Conditions = []corev1.NodeCondition{{Type: corev1.NodeReady, Status: is.node}}
 		must(e.t, e.client.Status().Update(e.t.Context(), node))
-		await(e, &v1alpha1.HostNetwork{ObjectMeta: metav1.ObjectMeta{Name: nodeName}}, func(h *v1alpha1.HostNetwork) bool {
-			ready := meta.FindStatusCondition(h.Status.Conditions, v1alpha1.ConditionReady)
-			return ready != nil && ready.Status == is.ready && ready.Reason == is.reason &&
-				meta.IsStatusConditionTrue(h.Status.Conditions, v1alpha1.ConditionProgrammed)
-		})
+		e.awaitReady(is.ready, is.reason)
+	}
+}
+
+// awaitReady waits for what the operator says of a host that is programmed.
+func (e *environment) awaitReady(status metav1.ConditionStatus, reason string) *metav1.Condition {
+	e.t.Helper()
+	var ready *metav1.Condition
+	await(e, &v1alpha1.HostNetwork{ObjectMeta: metav1.ObjectMeta{Name: nodeName}}, func(h *v1alpha1.HostNetwork) bool {
+		ready = meta.FindStatusCondition(h.Status.Conditions, v1alpha1.ConditionReady)
+		return ready != nil && ready.Status == status && ready.Reason == reason &&
+			meta.IsStatusConditionTrue(h.Status.Conditions, v1alpha1.ConditionProgrammed)
+	})
+	return ready
+}
+
+// runAgentPod does what the DaemonSet does and the kubelet, which has found the
+// agent ready.
+func (e *environment) runAgentPod(name string) *corev1.Pod {
+	e.t.Helper()
+	pod := &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: testenv.ChartNamespace, Name: name, Labels: map[string]string{"app.kubernetes.io/name": "network-agent"},
+		},
+		Spec: corev1.PodSpec{NodeName: nodeName, Containers: []corev1.Container{{Name: "network-agent", Image: "network-agent"}}},
+	}
+	e.create(pod)
+	e.probeAgent(pod, corev1.ConditionTrue)
+	return pod
+}
+
+func (e *environment) probeAgent(pod *corev1.Pod, ready corev1.ConditionStatus) {
+	e.t.Helper()
+	pod.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodReady, Status: ready}}
+	must(e.t, e.client.Status().Update(e.t.Context(), pod))
+}
+
+// loseAgent has the agent stuck, then gone. Its network works without it, and
+// nobody says otherwise.
+func (e *environment) loseAgent(network *v1alpha1.TenantNetwork) {
+	t := e.t
+	t.Helper()
+	must(t, e.agent.Ready(nil))
+	must(t, e.client.Get(t.Context(), client.ObjectKeyFromObject(network), network))
+	before := network.ResourceVersion
+	e.probeAgent(e.agentPod, corev1.ConditionFalse)
+	if said := e.awaitReady(metav1.ConditionUnknown, "AgentNotReady"); !strings.Contains(said.Message, "Pod "+testenv.ChartNamespace+"/"+e.agentPod.Name) {
+		t.Errorf("message %q does not name the pod", said.Message)
+	}
+	e.probeAgent(e.agentPod, corev1.ConditionTrue)
+	e.awaitReady(metav1.ConditionTrue, "Programmed")
+	must(t, e.client.Delete(t.Context(), e.agentPod, client.GracePeriodSeconds(0)))
+	e.awaitReady(metav1.ConditionUnknown, "AgentNotReady")
+	e.agentPod = e.runAgentPod("network-agent-2")
+	e.awaitReady(metav1.ConditionTrue, "Programmed")
+	must(t, e.client.Get(t.Context(), client.ObjectKeyFromObject(network), network))
+	if network.ResourceVersion != before || !ready(network) {
+		t.Errorf("the network has changed with its agent: %+v", network.Status)
 	}
 }
 

@@ -32,15 +32,21 @@ type Reconciler struct {
 	Client client.Client
 	// Writer has this controller's field owner, Owner.
 	Writer *apply.Writer
+	// AgentNamespace is where the agents' pods are.
+	AgentNamespace string
 }
 
 // SetupWithManager makes the manager run the reconciler.
-func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
+func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager) error {
+	if err := mgr.GetFieldIndexer().IndexField(ctx, &corev1.Pod{}, nodeField, indexNode); err != nil {
+		return fmt.Errorf("index the agents by node: %w", err)
+	}
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("hostnetwork").
 		For(&v1alpha1.HostNetwork{}).
 		// A HostNetwork has its Node's name.
 		Watches(&corev1.Node{}, &handler.EnqueueRequestForObject{}, builder.WithPredicates(readinessChanged)).
+		Watches(&corev1.Pod{}, handler.EnqueueRequestsFromMapFunc(hostOf), builder.WithPredicates(agentChanged)).
 		WithOptions(controller.Options{MaxConcurrentReconciles: 2}).
 		Complete(r)
 }
@@ -64,25 +70,33 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	if err != nil {
 		node = nil
 	}
+	agents, err := r.agents(ctx, host.Name)
+	if err != nil {
+		return ctrl.Result{}, err
+	}
 	status := slipwayac.HostNetworkStatus().WithConditions(
-		conditions.Apply(host.Status.Conditions, host.Generation, summary(host, node))...)
+		conditions.Apply(host.Status.Conditions, host.Generation, summary(host, node, agents))...)
 	err = r.Writer.ApplyStatus(ctx, slipwayac.HostNetwork(host.Name).WithStatus(status), &host)
 	return ctrl.Result{}, client.IgnoreNotFound(err)
 }
 
-// summary is what the agent has reported, unless its node cannot be asked.
-func summary(host v1alpha1.HostNetwork, node *corev1.Node) metav1.Condition {
+// summary is what the agent has reported, unless it may not be there to report
+// anymore. What is programmed works without it, so networks are as Ready as before.
+func summary(host v1alpha1.HostNetwork, node *corev1.Node, agents []corev1.Pod) metav1.Condition {
 	unknown := func(reason, format string, values ...any) metav1.Condition {
 		return metav1.Condition{
 			Type: v1alpha1.ConditionReady, Status: metav1.ConditionUnknown, Reason: reason, Message: fmt.Sprintf(format, values...),
 		}
 	}
+	silent := silence(host.Name, agents)
 	programmed := meta.FindStatusCondition(host.Status.Conditions, v1alpha1.ConditionProgrammed)
 	switch {
 	case node == nil:
 		return unknown("NodeGone", "Node %s does not exist", host.Name)
 	case !isReady(node):
 		return unknown("NodeNotReady", "Node %s is not Ready, so its agent may not report anymore", host.Name)
+	case silent != "":
+		return unknown("AgentNotReady", "%s", silent)
 	case programmed == nil:
 		return unknown("NotReported", "the agent on Node %s has not reported yet", host.Name)
 	}
@@ -98,16 +112,4 @@ func isReady(node *corev1.Node) bool {
 		}
 	}
 	return false
-}
-
-// Readiness leaves of a Node in a cache what this package reads.
-func Readiness(object any) (any, error) {
-	node, ok := object.(*corev1.Node)
-	if !ok {
-		return object, nil // a tombstone
-	}
-	return &corev1.Node{
-		ObjectMeta: metav1.ObjectMeta{Name: node.Name, UID: node.UID, ResourceVersion: node.ResourceVersion},
-		Status:     corev1.NodeStatus{Conditions: node.Status.Conditions},
-	}, nil
 }

@@ -1,12 +1,12 @@
 package hostnetwork
 
 import (
+	"maps"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -18,18 +18,14 @@ import (
 // What is said of a host is written when it changes, and then once.
 func TestReadyIsWrittenOnce(t *testing.T) {
 	config := testenv.Start(t, testenv.SlipwayCRDs(4))
-	scheme := runtime.NewScheme()
-	must(t, corev1.AddToScheme(scheme))
-	must(t, v1alpha1.AddToScheme(scheme))
-	admin, err := client.New(config, client.Options{Scheme: scheme})
-	must(t, err)
-	restricted := testenv.As(t, config, "../../../../charts/network-operator/templates/clusterrole.yaml")
+	scheme := testenv.Scheme(t, corev1.AddToScheme, v1alpha1.AddToScheme)
+	admin := testenv.Client(t, config, scheme)
+	restricted := testenv.Account(t, config, "../../../../charts/network-operator", "network-operator")
 	writes := testenv.CountWrites(restricted)
-	operator, err := client.New(restricted, client.Options{Scheme: scheme})
-	must(t, err)
+	operator := testenv.Client(t, restricted, scheme)
 	host := &v1alpha1.HostNetwork{ObjectMeta: metav1.ObjectMeta{Name: "a"}, Spec: v1alpha1.HostNetworkSpec{VTEP: "192.0.2.1", MTU: 1500}}
 	must(t, admin.Create(t.Context(), host))
-	reconciler := &Reconciler{Client: operator, Writer: apply.NewWriter(operator, Owner)}
+	reconciler := &Reconciler{Client: operator, Writer: apply.NewWriter(operator, Owner), AgentNamespace: testenv.ChartNamespace}
 	says := func(reason string) {
 		t.Helper()
 		for pass, want := range []int64{1, 0} {
@@ -52,7 +48,25 @@ func TestReadyIsWrittenOnce(t *testing.T) {
 	must(t, admin.Create(t.Context(), there))
 	there.Status = status
 	must(t, admin.Status().Update(t.Context(), there))
+	readyPod(t, admin, "agent-of-another", "b", agentLabels)
+	readyPod(t, admin, "no-agent", host.Name, map[string]string{"app.kubernetes.io/name": "network-operator"})
+	says("AgentNotReady")
+	pod := readyPod(t, admin, "agent", host.Name, agentLabels)
 	says("NotReported")
+	must(t, admin.Delete(t.Context(), pod, client.GracePeriodSeconds(0)))
+	says("AgentNotReady")
+}
+
+func readyPod(t *testing.T, c client.Client, name, node string, labels map[string]string) *corev1.Pod {
+	t.Helper()
+	pod := &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{Namespace: testenv.ChartNamespace, Name: name, Labels: maps.Clone(labels)},
+		Spec:       corev1.PodSpec{NodeName: node, Containers: []corev1.Container{{Name: "c", Image: "registry.test/c"}}},
+	}
+	must(t, c.Create(t.Context(), pod))
+	pod.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodReady, Status: corev1.ConditionTrue}}
+	must(t, c.Status().Update(t.Context(), pod))
+	return pod
 }
 
 func must(t *testing.T, err error) {

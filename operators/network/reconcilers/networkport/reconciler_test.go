@@ -10,7 +10,6 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/event"
@@ -39,15 +38,11 @@ func newReconciler(operator client.Client) *Reconciler {
 func newEnvironment(t *testing.T) *environment {
 	t.Helper()
 	config := testenv.Start(t, testenv.SlipwayCRDs(4))
-	scheme := runtime.NewScheme()
-	must(t, corev1.AddToScheme(scheme))
-	must(t, v1alpha1.AddToScheme(scheme))
-	admin, err := client.New(config, client.Options{Scheme: scheme})
-	must(t, err)
-	restricted := testenv.As(t, config, "../../../../charts/network-operator/templates/clusterrole.yaml")
+	scheme := testenv.Scheme(t, corev1.AddToScheme, v1alpha1.AddToScheme)
+	admin := testenv.Client(t, config, scheme)
+	restricted := testenv.Account(t, config, "../../../../charts/network-operator", "network-operator")
 	writes := testenv.CountWrites(restricted)
-	operator, err := client.New(restricted, client.Options{Scheme: scheme})
-	must(t, err)
+	operator := testenv.Client(t, restricted, scheme)
 	must(t, admin.Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{
 		Name: tenantNamespace, Annotations: map[string]string{v1alpha1.AnnotationTenantUID: "uid"},
 		Labels: map[string]string{v1alpha1.LabelTenant: tenantNamespace, v1alpha1.LabelTenantNamespace: "default", v1alpha1.LabelTenantName: "demo"},
