@@ -54,16 +54,20 @@ const (
 var refusals = sets.New(ReasonInvalidAddress, ReasonAddressTaken, ReasonAddressFixed, ReasonNetworkFull)
 
 // AllocateAddress returns the address of a port, given all ports of its network:
-// what it has, else what it asks for, else the lowest that is free. Where two
-// have the same, the older one keeps it. An error is a Refusal.
+// what it has, else what it asks for, else the lowest that is free and that no
+// other asks for, as one does that has lost its status. Where two have the same,
+// the older one keeps it. An error is a Refusal.
 func AllocateAddress(nodes netip.Prefix, port v1alpha1.NetworkPort, all []v1alpha1.NetworkPort) (netip.Addr, error) {
-	taken := map[netip.Addr]string{}
+	taken, asked := map[netip.Addr]string{}, map[netip.Addr]bool{}
 	for _, other := range all {
 		if other.UID == port.UID || other.Spec.NetworkName != port.Spec.NetworkName {
 			continue
 		}
 		if address, err := netip.ParseAddr(other.Status.IPAddress); err == nil && (port.Status.IPAddress != other.Status.IPAddress || older(other, port)) {
 			taken[address] = other.Name
+		}
+		if address, err := netip.ParseAddr(other.Spec.IPAddress); err == nil {
+			asked[address] = true
 		}
 	}
 	var wanted netip.Addr
@@ -91,7 +95,7 @@ func AllocateAddress(nodes netip.Prefix, port v1alpha1.NetworkPort, all []v1alph
 		return netip.Addr{}, refuse(ReasonNetworkFull, "%s is too small", nodes)
 	}
 	for address := first; usable(nodes, address); address = address.Next() {
-		if taken[address] == "" {
+		if taken[address] == "" && !asked[address] {
 			return address, nil
 		}
 	}

@@ -70,6 +70,8 @@ func TestAllocateAddress(t *testing.T) {
 		"what is asked for":           {requester(5, "10.200.0.10", ""), nil, "10.200.0.10"},
 		"what it has":                 {requester(5, "", "10.200.0.40"), []v1alpha1.NetworkPort{requester(1, "", "10.200.0.16")}, "10.200.0.40"},
 		"asked for and taken":         {requester(5, "10.200.0.10", ""), []v1alpha1.NetworkPort{requester(1, "", "10.200.0.10")}, ReasonAddressTaken},
+		"what another has lost":       {requester(1, "", ""), []v1alpha1.NetworkPort{requester(5, "10.200.0.16", ""), requester(6, "10.200.0.17", "")}, "10.200.0.18"},
+		"what another asks for":       {requester(5, "10.200.0.16", ""), []v1alpha1.NetworkPort{requester(1, "10.200.0.16", "")}, "10.200.0.16"},
 		"asked for another later":     {requester(5, "10.200.0.11", "10.200.0.10"), nil, ReasonAddressFixed},
 		"the older of two keeps it":   {requester(5, "", "10.200.0.16"), []v1alpha1.NetworkPort{requester(6, "", "10.200.0.16")}, "10.200.0.16"},
 		"the younger of two moves":    {requester(5, "", "10.200.0.16"), []v1alpha1.NetworkPort{requester(4, "", "10.200.0.16")}, "10.200.0.17"},

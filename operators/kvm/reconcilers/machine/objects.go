@@ -1,6 +1,7 @@
 package machine
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -35,14 +36,28 @@ func routes(o *observation) []v1alpha1.CIDR {
 	return nil
 }
 
+// address is the one that the Machine's NIC was once given, and empty until
+// then. Asking for it makes it survive the loss of the port's status, and of the
+// port: the guest has it for life.
+func address(o *observation) string {
+	if o.port == nil {
+		return o.machine.Status.IPAddress
+	}
+	return cmp.Or(o.port.Status.IPAddress, o.port.Spec.IPAddress, o.machine.Status.IPAddress)
+}
+
 func networkPort(o *observation) *slipwayac.NetworkPortApplyConfiguration {
 	machine := o.machine
+	spec := slipwayac.NetworkPortSpec().WithNetworkName(machine.Spec.NetworkName).WithRoutes(routes(o)...)
+	if known := address(o); known != "" {
+		spec.WithIPAddress(known)
+	}
 	return slipwayac.NetworkPort(machine.Name, machine.Namespace).
 		WithLabels(map[string]string{v1alpha1.LabelTenant: machine.Namespace}).
 		WithOwnerReferences(metav1ac.OwnerReference().
 			WithAPIVersion(machineKind.GroupVersion().String()).WithKind(machineKind.Kind).
 			WithName(machine.Name).WithUID(machine.UID).WithController(true).WithBlockOwnerDeletion(true)).
-		WithSpec(slipwayac.NetworkPortSpec().WithNetworkName(machine.Spec.NetworkName).WithRoutes(routes(o)...))
+		WithSpec(spec)
 }
 
 // createBootstrapSecret is done once in a Machine's life, so that what a guest

@@ -22,6 +22,7 @@ import (
 func TestReconcile(t *testing.T) {
 	s := newSuite(t)
 	t.Run("at rest nothing is written", s.testAtRest)
+	t.Run("a NIC asks for the address that it had", s.testAddressIsKept)
 	t.Run("what a lost tenant said is unknown", s.testLostTenant)
 	t.Run("counts in hosted namespaces only", s.testNotHosted)
 	t.Run("a guest that does not join is started anew", s.testDoesNotJoin)
@@ -39,6 +40,34 @@ func (s *suite) testAtRest(t *testing.T) {
 	if wrote := s.writes.Load() - before; wrote > 0 {
 		t.Errorf("%d writes to a Machine at rest", wrote)
 	}
+}
+
+// testAddressIsKept loses the status of a NIC, then the NIC, as restored backups do.
+func (s *suite) testAddressIsKept(t *testing.T) {
+	m := s.ready(t, "restored")
+	port := &v1alpha1.NetworkPort{}
+	asks := func(what string) {
+		t.Helper()
+		m.reconcile(t)
+		s.get(t, m.key, port)
+		if port.Spec.IPAddress != "10.200.0.16" {
+			t.Errorf("%s: the port asks for %q, want what the guest has", what, port.Spec.IPAddress)
+		}
+	}
+	asks("in use")
+	identity := port.Status
+	port.Status = v1alpha1.NetworkPortStatus{}
+	s.update(t, port)
+	asks("without status")
+	asks("without status, and the Machine says no address anymore")
+	port.Status = identity
+	s.update(t, port)
+	m.reconcile(t)
+	if err := s.client.Delete(t.Context(), port); err != nil {
+		t.Fatal(err)
+	}
+	asks("made anew")
+	asks("made anew, and the Machine says no address anymore")
 }
 
 func (s *suite) testLostTenant(t *testing.T) {

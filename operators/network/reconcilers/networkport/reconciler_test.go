@@ -148,6 +148,26 @@ func TestPorts(t *testing.T) {
 	})
 }
 
+// Ports that are restored without status, in whatever order, have the identity
+// that those who use them remember.
+func TestRestoredPorts(t *testing.T) {
+	e := newEnvironment(t)
+	e.network("demo", true)
+	e.port("first", "demo", "")
+	e.port("second", "demo", "")
+	before := map[string]v1alpha1.NetworkPortStatus{"first": e.reconcile("demo", "first").Status, "second": e.reconcile("demo", "second").Status}
+	must(e, e.client.DeleteAllOf(e.Context(), &v1alpha1.NetworkPort{}, client.InNamespace(tenantNamespace)))
+	e.port("fresh", "demo", "")
+	e.port("second", "demo", before["second"].IPAddress)
+	e.port("first", "demo", before["first"].IPAddress)
+	for name, was := range before {
+		if port := e.reconcile("demo", name); port.Status.IPAddress != was.IPAddress || port.Status.MACAddress != was.MACAddress {
+			e.Errorf("%s has %s and %s, had %s and %s", name, port.Status.IPAddress, port.Status.MACAddress, was.IPAddress, was.MACAddress)
+		}
+	}
+	e.isReady(e.reconcile("demo", "fresh"), "True", "Allocated", "")
+}
+
 // All ports of a network are given their addresses in one pass, each once, and
 // by an operator that has just started those that are there already.
 func TestNoAddressTwice(t *testing.T) {
