@@ -2,9 +2,11 @@ package testenv
 
 import (
 	"slices"
+	"strings"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -14,15 +16,15 @@ import (
 
 // Account gives a configuration that may do what the chart in a folder allows
 // one of its service accounts and nothing else: so a test notices what the chart
-// forgets.
-func Account(t testing.TB, config *rest.Config, chart, name string) *rest.Config {
+// forgets. values are those without which it is not rendered, as with Chart.
+func Account(t testing.TB, config *rest.Config, chart, name string, values ...string) *rest.Config {
 	t.Helper()
 	admin := Client(t, config, Scheme(t, corev1.AddToScheme))
 	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: ChartNamespace}}
 	if err := client.IgnoreAlreadyExists(admin.Create(t.Context(), namespace)); err != nil {
 		t.Fatal(err)
 	}
-	objects := Chart(t, chart)
+	objects := Chart(t, chart, values...)
 	if !slices.ContainsFunc(objects, func(o *unstructured.Unstructured) bool {
 		return o.GetKind() == "ServiceAccount" && o.GetName() == name
 	}) {
@@ -40,6 +42,23 @@ func Account(t testing.TB, config *rest.Config, chart, name string) *rest.Config
 	restricted := rest.CopyConfig(config)
 	restricted.Impersonate.UserName = "system:serviceaccount:" + ChartNamespace + ":" + name
 	return restricted
+}
+
+// Grant binds a ClusterRole in a namespace to an operator's service account, as
+// the cluster-operator does. grant is the name of the RoleBinding, such as
+// slipway-kvm-operator.
+func Grant(t testing.TB, c client.Client, namespace, grant, clusterRole string) {
+	t.Helper()
+	err := c.Create(t.Context(), &rbacv1.RoleBinding{
+		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: grant},
+		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: clusterRole},
+		Subjects: []rbacv1.Subject{{
+			Kind: rbacv1.ServiceAccountKind, Namespace: ChartNamespace, Name: strings.TrimPrefix(grant, "slipway-"),
+		}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 }
 
 // Scheme makes one of the given groups.

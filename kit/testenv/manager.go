@@ -15,9 +15,9 @@ import (
 // Manager makes one as an operator's main function does, but for leader election
 // and for what it would serve. Making one sets the loggers of all: a test that
 // needs several makes them before one runs.
-func Manager(t testing.TB, config *rest.Config, scheme *runtime.Scheme, options cache.Options) manager.Manager {
+func Manager(t testing.TB, config *rest.Config, scheme *runtime.Scheme, options cache.Options, newCache cache.NewCacheFunc) manager.Manager {
 	t.Helper()
-	flags := operator.Options{MetricsAddress: "0", HealthAddress: "0"}
+	flags := operator.Options{MetricsAddress: "0", HealthAddress: "0", NewCache: newCache}
 	m, err := flags.NewManager(config, "test", scheme, options)
 	if err != nil {
 		t.Fatal(err)

@@ -24,7 +24,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"slipway.dev/api/v1alpha1"
-	"slipway.dev/kit/operator"
 	"slipway.dev/kit/testenv"
 	"slipway.dev/operators/kvm/reconcilers/machine"
 )
@@ -87,28 +86,15 @@ func (w *world) startOperator(t *testing.T, config *rest.Config) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	shared := operator.Options{MetricsAddress: "0", HealthAddress: "0", NewCache: newCache}
-	restricted := testenv.As(t, config, "../../charts/kvm-operator/templates/clusterrole.yaml")
-	manager, err := shared.NewManager(restricted, name, scheme, cacheOptions())
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, stop := context.WithCancel(context.Background())
+	manager := testenv.Manager(t, testenv.Account(t, config, "../../charts/kvm-operator", name, "guest.nameservers={192.0.2.53}"), scheme, cacheOptions(), newCache)
 	options := machine.Options{
 		Registry: "registry.test", GuestCPURequestPerCore: resource.MustParse("100m"), DrainTimeout: time.Minute,
 		JoinTimeout: 10 * time.Minute,
 	}
-	if err := setup(ctx, manager, options, &w.clock); err != nil {
+	if err := setup(t.Context(), manager, options, &w.clock); err != nil {
 		t.Fatal(err)
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- manager.Start(ctx) }()
-	t.Cleanup(func() {
-		stop()
-		if err := <-ended; err != nil {
-			t.Errorf("operator: %v", err)
-		}
-	})
+	testenv.Run(t, manager)
 }
 
 // connectTenant does what cluster-operator does when the tenant's API is up:

@@ -110,7 +110,7 @@ func newEnvironment(t *testing.T) *environment {
 func (e *environment) manager(config *rest.Config, scheme *runtime.Scheme, options cache.Options) manager.Manager {
 	e.t.Helper()
 	e.writes = append(e.writes, testenv.CountWrites(config))
-	return testenv.Manager(e.t, config, scheme, options)
+	return testenv.Manager(e.t, config, scheme, options, nil)
 }
 
 func (e *environment) create(object client.Object) {

@@ -5,7 +5,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -24,7 +23,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"slipway.dev/api/v1alpha1"
-	"slipway.dev/kit/operator"
 	"slipway.dev/kit/testenv"
 )
 
@@ -47,40 +45,19 @@ func (e *environment) now() time.Time {
 
 func newEnvironment(t *testing.T) *environment {
 	t.Helper()
-	config := testenv.Start(t, testenv.SlipwayCRDs(4), filepath.Join(moduleDir(t, "github.com/cert-manager/cert-manager"), "deploy", "crds"))
-	scheme := runtime.NewScheme()
-	for _, add := range []func(*runtime.Scheme) error{corev1.AddToScheme, rbacv1.AddToScheme, v1alpha1.AddToScheme, cmv1.AddToScheme} {
-		if err := add(scheme); err != nil {
-			t.Fatal(err)
-		}
-	}
-	direct, err := client.New(config, client.Options{Scheme: scheme})
-	if err != nil {
-		t.Fatal(err)
-	}
+	config := testenv.Start(t, testenv.SlipwayCRDs(4), filepath.Join(testenv.ModuleDir(t, "github.com/cert-manager/cert-manager"), "deploy", "crds"))
+	scheme := testenv.Scheme(t, corev1.AddToScheme, rbacv1.AddToScheme, v1alpha1.AddToScheme, cmv1.AddToScheme)
 	cacheOptions, err := CacheOptions()
 	if err != nil {
 		t.Fatal(err)
 	}
-	options := operator.Options{MetricsAddress: "0", HealthAddress: "0", NewCache: NewCache}
-	manager, err := options.NewManager(testenv.As(t, config, "../../../../charts/cert-operator/templates/clusterrole.yaml"), "cert-operator", scheme, cacheOptions)
-	if err != nil {
-		t.Fatal(err)
-	}
-	e := &environment{config: config, client: direct}
+	manager := testenv.Manager(t, testenv.Account(t, config, "../../../../charts/cert-operator", "cert-operator"), scheme, cacheOptions, NewCache)
+	e := &environment{config: config, client: testenv.Client(t, config, scheme)}
 	reconciler := &Reconciler{Client: countingClient{manager.GetClient(), e}, Now: e.now}
 	if err := reconciler.SetupWithManager(manager); err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- manager.Start(ctx) }()
-	t.Cleanup(func() {
-		cancel()
-		if err := <-done; err != nil {
-			t.Errorf("manager: %v", err)
-		}
-	})
+	testenv.Run(t, manager)
 	return e
 }
 
@@ -188,15 +165,6 @@ func hashes(tenant *v1alpha1.TenantPKI) map[string]string {
 		result[secret.Name] = secret.Hash
 	}
 	return result
-}
-
-func moduleDir(t *testing.T, module string) string {
-	t.Helper()
-	out, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", module).Output()
-	if err != nil {
-		t.Fatalf("find module %s: %v", module, err)
-	}
-	return strings.TrimSpace(string(out))
 }
 
 // countingClient counts the statuses that are applied.

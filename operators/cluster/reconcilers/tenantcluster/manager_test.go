@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -16,7 +15,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"slipway.dev/api/v1alpha1"
-	"slipway.dev/kit/operator"
 	"slipway.dev/kit/testenv"
 	"slipway.dev/operators/cluster/children"
 	"slipway.dev/operators/cluster/hosted"
@@ -32,12 +30,9 @@ func managerIsWokenByEverything(e *environment) {
 	if err != nil {
 		e.Fatal(err)
 	}
-	flags := operator.Options{MetricsAddress: "0", HealthAddress: "0", LogLevel: slog.LevelError, NewCache: hosted.NewCache}
-	manager, err := flags.NewManager(testenv.As(e, e.config, "../../../../charts/cluster-operator/templates/clusterrole.yaml"), "cluster-operator", newScheme(e), options)
-	if err != nil {
-		e.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(e.Context())
+	account := testenv.Account(e, e.config, "../../../../charts/cluster-operator", "cluster-operator")
+	manager := testenv.Manager(e, account, newScheme(e), options, hosted.NewCache)
+	ctx := e.Context()
 	if err := hosted.Index(ctx, manager); err != nil {
 		e.Fatal(err)
 	}
@@ -52,14 +47,7 @@ func managerIsWokenByEverything(e *environment) {
 	if err != nil {
 		e.Fatal(err)
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- manager.Start(ctx) }()
-	e.Cleanup(func() {
-		cancel()
-		if err := <-ended; err != nil {
-			e.Errorf("end manager: %v", err)
-		}
-	})
+	testenv.Run(e, manager)
 
 	spec := pools(map[string]any{"name": "a"})
 	spec["registries"] = []any{map[string]any{"host": "docker.io", "endpoint": "https://mirror.example.com", "caSecretName": "mirror-ca"}}

@@ -2,7 +2,6 @@ package tenantdns
 
 import (
 	"context"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
@@ -14,14 +13,12 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/wait"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	externaldns "sigs.k8s.io/external-dns/apis/v1alpha1"
 
 	"slipway.dev/api/v1alpha1"
-	"slipway.dev/kit/operator"
 	"slipway.dev/kit/testenv"
 	"slipway.dev/operators/dns/authority"
 	"slipway.dev/operators/dns/bindtest"
@@ -38,8 +35,8 @@ const (
 type environment struct {
 	client client.Client // without a cache
 	bind   *bindtest.Server
-	ahead  atomic.Int64 // nanoseconds by which the operator's clock is ahead
-	writes atomic.Int64 // of the operator, by server-side apply
+	ahead  atomic.Int64  // nanoseconds by which the operator's clock is ahead
+	writes *atomic.Int64 // of the operator
 
 	cached    client.Client
 	publisher *Publisher
@@ -52,33 +49,23 @@ func newEnvironment(t *testing.T) *environment {
 	t.Helper()
 	e := &environment{}
 	config := testenv.Start(t, testenv.SlipwayCRDs(4),
-		filepath.Join(moduleDir(t, "sigs.k8s.io/external-dns"), "config", "crd", "standard", "dnsendpoints.externaldns.k8s.io.yaml"))
-	scheme := runtime.NewScheme()
-	for _, add := range []func(*runtime.Scheme) error{corev1.AddToScheme, eventsv1.AddToScheme, v1alpha1.AddToScheme, externaldns.AddToScheme} {
-		if err := add(scheme); err != nil {
-			t.Fatal(err)
-		}
-	}
+		filepath.Join(testenv.ModuleDir(t, "sigs.k8s.io/external-dns"), "config", "crd", "standard", "dnsendpoints.externaldns.k8s.io.yaml"))
+	scheme := testenv.Scheme(t, corev1.AddToScheme, eventsv1.AddToScheme, v1alpha1.AddToScheme, externaldns.AddToScheme)
 	metav1.AddToGroupVersion(scheme, externaldns.GroupVersion)
-	var err error
-	if e.client, err = client.New(config, client.Options{Scheme: scheme}); err != nil {
-		t.Fatal(err)
-	}
+	e.client = testenv.Client(t, config, scheme)
 	cacheOptions, err := CacheOptions()
 	if err != nil {
 		t.Fatal(err)
 	}
-	options := operator.Options{MetricsAddress: "0", HealthAddress: "0"}
-	manager, err := options.NewManager(testenv.As(t, config, "../../../../charts/dns-operator/templates/clusterrole.yaml"), "dns-operator", scheme, cacheOptions)
-	if err != nil {
-		t.Fatal(err)
-	}
+	restricted := testenv.Account(t, config, "../../../../charts/dns-operator", "dns-operator",
+		"baseDomain="+bindtest.Zone, "authoritativeServer=ns."+bindtest.Zone+":53")
+	e.writes = testenv.CountWrites(restricted)
+	manager := testenv.Manager(t, restricted, scheme, cacheOptions, nil)
 	e.bind = bindtest.Start(t)
 	e.cached = manager.GetClient()
-	counted := countingClient{Client: e.cached, writes: &e.writes}
-	e.publisher = &Publisher{Client: counted, BaseDomain: bindtest.Zone}
+	e.publisher = &Publisher{Client: e.cached, BaseDomain: bindtest.Zone}
 	e.verifier = &Verifier{
-		Client:         counted,
+		Client:         e.cached,
 		Live:           manager.GetAPIReader(),
 		Events:         manager.GetEventRecorder("dns-operator"),
 		Server:         slowServer{authority.Server{Address: e.bind.Address}},
@@ -91,15 +78,7 @@ func newEnvironment(t *testing.T) *environment {
 			t.Fatal(err)
 		}
 	}
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- manager.Start(ctx) }()
-	t.Cleanup(func() {
-		cancel()
-		if err := <-done; err != nil {
-			t.Errorf("manager: %v", err)
-		}
-	})
+	testenv.Run(t, manager)
 	return e
 }
 
@@ -183,15 +162,6 @@ func (e *environment) patch(t *testing.T, tenant *v1alpha1.TenantDNS, change fun
 	}
 }
 
-func moduleDir(t *testing.T, module string) string {
-	t.Helper()
-	out, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", module).Output()
-	if err != nil {
-		t.Fatalf("find module %s: %v", module, err)
-	}
-	return strings.TrimSpace(string(out))
-}
-
 // slowServer never answers for tenants whose name begins with slow.
 type slowServer struct{ authority.Server }
 
@@ -201,29 +171,4 @@ func (s slowServer) Lookup(ctx context.Context, name string) (zone.Target, error
 		return zone.Target{}, ctx.Err()
 	}
 	return s.Server.Lookup(ctx, name)
-}
-
-// countingClient counts what is applied.
-type countingClient struct {
-	client.Client
-	writes *atomic.Int64
-}
-
-func (c countingClient) Apply(ctx context.Context, object runtime.ApplyConfiguration, options ...client.ApplyOption) error {
-	c.writes.Add(1)
-	return c.Client.Apply(ctx, object, options...)
-}
-
-func (c countingClient) Status() client.SubResourceWriter {
-	return countingStatus{c.Client.Status(), c.writes}
-}
-
-type countingStatus struct {
-	client.SubResourceWriter
-	writes *atomic.Int64
-}
-
-func (c countingStatus) Apply(ctx context.Context, object runtime.ApplyConfiguration, options ...client.SubResourceApplyOption) error {
-	c.writes.Add(1)
-	return c.SubResourceWriter.Apply(ctx, object, options...)
 }

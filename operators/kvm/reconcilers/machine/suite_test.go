@@ -11,8 +11,8 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/events"
 	clocktesting "k8s.io/utils/clock/testing"
 	kubevirtv1 "kubevirt.io/api/core/v1"
@@ -37,7 +37,7 @@ type suite struct {
 	client client.WithWatch
 	clock  *clocktesting.FakePassiveClock
 	// writes counts what reconcilers write to the management cluster.
-	writes atomic.Int64
+	writes *atomic.Int64
 	// counting is the client of the reconcilers.
 	counting client.Client
 }
@@ -45,40 +45,18 @@ type suite struct {
 func newSuite(t *testing.T) *suite {
 	t.Helper()
 	ctrl.SetLogger(logr.Discard())
-	scheme := runtime.NewScheme()
-	for _, add := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, v1alpha1.AddToScheme, kubevirtv1.AddToScheme} {
-		if err := add(scheme); err != nil {
-			t.Fatal(err)
-		}
-	}
-	c, err := client.NewWithWatch(testenv.Start(t, testenv.SlipwayCRDs(4), "../../testdata/kubevirt"), client.Options{Scheme: scheme})
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := &suite{client: c, clock: clocktesting.NewFakePassiveClock(time.Now())}
-	s.counting = interceptor.NewClient(c, interceptor.Funcs{
+	scheme := testenv.Scheme(t, clientgoscheme.AddToScheme, v1alpha1.AddToScheme, kubevirtv1.AddToScheme)
+	config := testenv.Start(t, testenv.SlipwayCRDs(4), "../../testdata/kubevirt")
+	s := &suite{client: testenv.Client(t, config, scheme), clock: clocktesting.NewFakePassiveClock(time.Now())}
+	counted := rest.CopyConfig(config)
+	s.writes = testenv.CountWrites(counted)
+	s.counting = interceptor.NewClient(testenv.Client(t, counted, scheme), interceptor.Funcs{
 		// The index of the manager's cache.
 		List: func(ctx context.Context, c client.WithWatch, list client.ObjectList, options ...client.ListOption) error {
 			if _, ok := list.(*v1alpha1.TenantClusterList); ok {
 				return c.List(ctx, list)
 			}
 			return c.List(ctx, list, options...)
-		},
-		Create: func(ctx context.Context, c client.WithWatch, o client.Object, options ...client.CreateOption) error {
-			s.writes.Add(1)
-			return c.Create(ctx, o, options...)
-		},
-		Patch: func(ctx context.Context, c client.WithWatch, o client.Object, patch client.Patch, options ...client.PatchOption) error {
-			s.writes.Add(1)
-			return c.Patch(ctx, o, patch, options...)
-		},
-		Apply: func(ctx context.Context, c client.WithWatch, o runtime.ApplyConfiguration, options ...client.ApplyOption) error {
-			s.writes.Add(1)
-			return c.Apply(ctx, o, options...)
-		},
-		SubResourceApply: func(ctx context.Context, c client.Client, sub string, o runtime.ApplyConfiguration, options ...client.SubResourceApplyOption) error {
-			s.writes.Add(1)
-			return c.SubResource(sub).Apply(ctx, o, options...)
 		},
 	})
 	s.create(t, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "team"}},
