@@ -35,6 +35,7 @@ func main() {
 	flag.StringVar(&config.Images.Registry, "image-registry", "registry.slipway.internal", "prefix of every container image")
 	flag.StringVar(&config.Images.EtcdTag, "etcd-image-tag", "v3.7.3", "tag of the image etcd")
 	flag.StringVar(&config.Images.CoreDNSTag, "coredns-image-tag", "v1.15.0", "tag of the image coredns")
+	flag.Func("image-digest", "an image's digest, NAME:TAG@sha256:DIGEST; may be repeated, and where one image of the control planes has a digest, all must", config.Images.Digests.Add)
 	flag.StringVar(&config.ExposureHost, "exposure-host", "", "name or address at which NodePorts of the management cluster are reached from outside")
 	flag.StringVar(&config.BaseDomain, "base-domain", "", "domain of the tenants' DNS names, as the dns-operator has it; API servers are valid for their names below it")
 	flag.StringVar(&namespace, "operator-namespace", "slipway-system", "namespace of the operators and their service accounts")

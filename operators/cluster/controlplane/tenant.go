@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"slipway.dev/api/v1alpha1"
+	"slipway.dev/kit/image"
 )
 
 // Tenant is everything that the objects of a control plane are made from.
@@ -40,11 +41,31 @@ type Images struct {
 	// EtcdTag and CoreDNSTag are versions; Kubernetes' own is the tenant's.
 	EtcdTag    string
 	CoreDNSTag string
+	// Digests of the components' images.
+	Digests image.Digests
 }
 
-// Kubernetes is the image of a component in the tenant's version.
-func (t Tenant) Kubernetes(component string) string {
-	return fmt.Sprintf("%s/%s:%s", t.Images.Registry, component, t.Spec.Version)
+// Image is that of a component. It is empty, which no pod can run, when
+// MissingImage tells why there is none.
+func (t Tenant) Image(component string) string {
+	reference, _ := t.image(component)
+	return reference
+}
+
+// MissingImage says why a component has no image that may run; empty when it has.
+func (t Tenant) MissingImage(component string) string {
+	if _, err := t.image(component); err != nil {
+		return err.Error()
+	}
+	return ""
+}
+
+func (t Tenant) image(component string) (string, error) {
+	tag := string(t.Spec.Version)
+	if component == Etcd {
+		tag = t.Images.EtcdTag
+	}
+	return t.Images.Digests.Reference(t.Images.Registry, component+":"+tag)
 }
 
 // Labels of an object of a component.

@@ -43,13 +43,13 @@ type dependency func(*observed.Tenant, controlplane.Tenant) (missing string)
 var components = []component{
 	{
 		name:     controlplane.Etcd,
-		needs:    []dependency{addresses, secrets(etcd.PKI)},
+		needs:    []dependency{image(controlplane.Etcd), addresses, secrets(etcd.PKI)},
 		workload: infallible(etcd.StatefulSet),
 		current:  statefulSet(controlplane.Etcd),
 	},
 	{
 		name:   controlplane.APIServer,
-		needs:  []dependency{addresses, secrets(apiserver.PKI)},
+		needs:  []dependency{image(controlplane.APIServer), addresses, secrets(apiserver.PKI)},
 		starts: []dependency{network, networkPorts},
 		workload: func(t controlplane.Tenant) (runtime.ApplyConfiguration, error) {
 			return apiserver.StatefulSet(t)
@@ -58,14 +58,14 @@ var components = []component{
 	},
 	{
 		name:     controlplane.ControllerManager,
-		needs:    []dependency{addresses, secrets(controllermanager.PKI)},
+		needs:    []dependency{image(controlplane.ControllerManager), addresses, secrets(controllermanager.PKI)},
 		starts:   []dependency{apiServer},
 		workload: infallible(controllermanager.Deployment),
 		current:  deployment(controlplane.ControllerManager),
 	},
 	{
 		name:     controlplane.Scheduler,
-		needs:    []dependency{addresses, secrets(scheduler.PKI)},
+		needs:    []dependency{image(controlplane.Scheduler), addresses, secrets(scheduler.PKI)},
 		starts:   []dependency{apiServer},
 		workload: infallible(scheduler.Deployment),
 		current:  deployment(controlplane.Scheduler),
@@ -104,6 +104,12 @@ func (c component) missing(seen *observed.Tenant, t controlplane.Tenant, started
 		}
 	}
 	return ""
+}
+
+// image that may run: one without a digest may not where others have one, and
+// what runs already is left alone.
+func image(component string) dependency {
+	return func(_ *observed.Tenant, t controlplane.Tenant) string { return t.MissingImage(component) }
 }
 
 // addresses of Services: components find each other through /etc/hosts.

@@ -103,6 +103,40 @@ func written(state *desired.State, kind string) []string {
 	return names
 }
 
+// withAPI is a tenant whose API answers.
+func withAPI(seen *observed.Tenant) {
+	withNetwork(seen)
+	seen.StatefulSets = []*appsv1.StatefulSet{set(controlplane.APIServer, 1)}
+}
+
+// Where images have digests, one without is not run, and what runs already is
+// not written.
+func TestImagesWithoutDigest(t *testing.T) {
+	const digest = "@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+	seen, pinned := tenant(), config
+	withAPI(seen)
+	for _, image := range []string{"etcd:v3", "kube-controller-manager:v1.36.3", "kube-apiserver:v1.35.0"} {
+		if err := pinned.Images.Digests.Add(image + digest); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := desired.Tenant(seen, pinned)
+	if err != nil {
+		t.Fatal(err)
+	}
+	workloads := append(written(got, "StatefulSet"), written(got, "Deployment")...)
+	if want := []string{controlplane.Etcd, controlplane.ControllerManager}; !slices.Equal(workloads, want) {
+		t.Errorf("written are %q, want %q", workloads, want)
+	}
+	want := map[string]string{
+		controlplane.APIServer: "image kube-apiserver:v1.36.3 has no digest in global.image.digests of the chart",
+		controlplane.Scheduler: "image kube-scheduler:v1.36.3 has no digest in global.image.digests of the chart",
+	}
+	if diff := cmp.Diff(want, got.Waiting); diff != "" {
+		t.Errorf("waiting (-want +got):\n%s", diff)
+	}
+}
+
 func TestComponentsWaitForWhatTheyDependOn(t *testing.T) {
 	const secrets = "TenantPKI demo: Secrets not issued yet: "
 	all := []string{controlplane.Etcd, controlplane.APIServer, controlplane.ControllerManager, controlplane.Scheduler}
@@ -145,10 +179,7 @@ func TestComponentsWaitForWhatTheyDependOn(t *testing.T) {
 			},
 		},
 		"an API that answers": {
-			change: func(seen *observed.Tenant) {
-				withNetwork(seen)
-				seen.StatefulSets = []*appsv1.StatefulSet{set(controlplane.APIServer, 1)}
-			},
+			change:  withAPI,
 			written: all, waiting: map[string]string{},
 		},
 		"what runs is written whatever has become of what it started with": {

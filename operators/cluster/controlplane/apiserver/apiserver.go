@@ -99,7 +99,7 @@ func StatefulSet(t controlplane.Tenant) (*appsv1ac.StatefulSetApplyConfiguration
 	resources := t.Resources(controlplane.APIServer)
 	template := t.Template(controlplane.Pod{
 		Component: controlplane.APIServer,
-		Image:     t.Kubernetes(controlplane.APIServer),
+		Image:     t.Image(controlplane.APIServer),
 		Command:   command(t, prefix+"$(POD_INDEX)", resources),
 		Env: []*corev1ac.EnvVarApplyConfiguration{
 			corev1ac.EnvVar().WithName("POD_INDEX").WithValueFrom(corev1ac.EnvVarSource().

@@ -27,7 +27,7 @@ var PKI = []controlplane.SecretFiles{
 func Deployment(t controlplane.Tenant) *appsv1ac.DeploymentApplyConfiguration {
 	return t.Deployment(controlplane.Pod{
 		Component: controlplane.ControllerManager,
-		Image:     t.Kubernetes(controlplane.ControllerManager),
+		Image:     t.Image(controlplane.ControllerManager),
 		Command:   command(t),
 		PKI:       PKI,
 		Config:    controlplane.SecretFiles{Secret: KubeconfigSecret, Keys: []string{v1alpha1.KubeconfigKey}},

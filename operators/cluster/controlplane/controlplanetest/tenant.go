@@ -2,6 +2,8 @@
 package controlplanetest
 
 import (
+	"fmt"
+
 	"k8s.io/apimachinery/pkg/api/resource"
 
 	"slipway.dev/api/v1alpha1"
@@ -30,6 +32,11 @@ func Tenant() controlplane.Tenant {
 		IssuedSecrets:      map[string]string{},
 		EtcdClusterIP:      "10.0.0.10",
 		APIServerClusterIP: "10.0.0.11",
+	}
+	for n, image := range []string{"etcd:v3.7.3", "kube-apiserver:v1.36.3", "kube-controller-manager:v1.36.3", "kube-scheduler:v1.36.3"} {
+		if err := tenant.Images.Digests.Add(fmt.Sprintf("%s@sha256:%064d", image, n+1)); err != nil {
+			panic(err) // these are constants
+		}
 	}
 	for _, name := range []string{
 		v1alpha1.SecretCA, v1alpha1.SecretEtcdServer, v1alpha1.SecretEtcdPeer, v1alpha1.SecretAPIServer,

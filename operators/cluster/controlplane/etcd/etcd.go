@@ -98,7 +98,7 @@ func claimSpec(t controlplane.Tenant) *corev1ac.PersistentVolumeClaimSpecApplyCo
 func StatefulSet(t controlplane.Tenant) *appsv1ac.StatefulSetApplyConfiguration {
 	template := t.Template(controlplane.Pod{
 		Component: controlplane.Etcd,
-		Image:     fmt.Sprintf("%s/%s:%s", t.Images.Registry, controlplane.Etcd, t.Images.EtcdTag),
+		Image:     t.Image(controlplane.Etcd),
 		Command:   command(t),
 		Env: []*corev1ac.EnvVarApplyConfiguration{
 			corev1ac.EnvVar().WithName("POD_NAME").WithValueFrom(corev1ac.EnvVarSource().

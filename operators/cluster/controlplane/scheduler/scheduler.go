@@ -35,7 +35,7 @@ var PKI = []controlplane.SecretFiles{
 func Deployment(t controlplane.Tenant) *appsv1ac.DeploymentApplyConfiguration {
 	return t.Deployment(controlplane.Pod{
 		Component: controlplane.Scheduler,
-		Image:     t.Kubernetes(controlplane.Scheduler),
+		Image:     t.Image(controlplane.Scheduler),
 		Command:   command(t),
 		PKI:       PKI,
 		Config:    controlplane.SecretFiles{Secret: ConfigSecret, Keys: []string{v1alpha1.KubeconfigKey, ConfigFileKey}},

@@ -82,6 +82,7 @@ func desiredDNS(cluster *v1alpha1.TenantCluster, images controlplane.Images) (ad
 		return addons.DNS{}, fmt.Errorf("address of cluster DNS: %w", err)
 	}
 	return addons.DNS{
+		// By its tag: under that name it is part of the guest's image, which has a digest, and no registry is asked for it.
 		Image:      fmt.Sprintf("%s/%s:%s", images.Registry, addons.CoreDNS, images.CoreDNSTag),
 		Domain:     spec.DNS.Domain,
 		IssuerHost: controlplane.IssuerHost(cluster.UID, spec.DNS.Domain),
