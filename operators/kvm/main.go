@@ -54,6 +54,7 @@ func main() {
 
 func bind(flags *flag.FlagSet, options *machine.Options) {
 	flags.StringVar(&options.Registry, "registry", "registry.slipway.internal", "registry of the guests' images")
+	flags.Func("image-digest", "an image's digest, guest:VERSION@sha256:DIGEST; may be repeated, and where one version has a digest, all must", options.Digests.Add)
 	flags.DurationVar(&options.DrainTimeout, "drain-timeout", time.Minute, "how long pods have to leave a worker that is removed")
 	options.JoinTimeout = 10 * time.Minute
 	flags.Func("join-timeout", "how long a guest that runs has to become a node before it is started anew (default 10m)", func(s string) (err error) {

@@ -5,6 +5,7 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -35,6 +36,21 @@ func TestJoinTimeout(t *testing.T) {
 		} else if err == nil && options.JoinTimeout != test.want {
 			t.Errorf("%q: %s, want %s", test.args, options.JoinTimeout, test.want)
 		}
+	}
+}
+
+// TestImageDigest: a digest that is none ends the operator at its start, with a message that says what to write.
+func TestImageDigest(t *testing.T) {
+	digest := "sha256:" + strings.Repeat("0f", 32)
+	var options machine.Options
+	flags := flag.NewFlagSet(name, flag.ContinueOnError)
+	flags.SetOutput(io.Discard)
+	bind(flags, &options)
+	if err := flags.Parse([]string{"--image-digest=guest:v1.36.3@" + digest, "--image-digest=guest:v1.36.4@" + digest}); err != nil || len(options.Digests) != 2 {
+		t.Errorf("two digests are %v, %v", options.Digests, err)
+	}
+	if err := flags.Parse([]string{"--image-digest=guest:v1.36.3"}); err == nil || !strings.Contains(err.Error(), "write NAME:TAG@sha256:DIGEST") {
+		t.Errorf("none: %v", err)
 	}
 }
 

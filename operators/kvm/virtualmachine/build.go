@@ -30,8 +30,8 @@ type Input struct {
 	MACAddress string
 	// SecretName of the cloud-init data.
 	SecretName string
-	// Registry that holds the guest's image.
-	Registry string
+	// Image is the reference of the guest's image.
+	Image string
 	// CPURequestPerCore is what the scheduler sets aside for each core of a
 	// guest; zero leaves it to KubeVirt, which takes a tenth of a core.
 	CPURequestPerCore resource.Quantity
@@ -99,8 +99,8 @@ func domain(in Input) kubevirtv1.DomainSpec {
 		Firmware: &kubevirtv1.Firmware{KernelBoot: &kubevirtv1.KernelBoot{
 			KernelArgs: strings.TrimSpace(contract.KernelArgs + " " + in.KernelArgs),
 			Container: &kubevirtv1.KernelBootContainer{
-				// The tag is the version of Kubernetes; what it stands for may be mended.
-				Image: image(in), ImagePullPolicy: corev1.PullAlways,
+				// A tag is the version of Kubernetes; what it stands for may be mended.
+				Image: in.Image, ImagePullPolicy: corev1.PullAlways,
 				KernelPath: contract.KernelPath, InitrdPath: contract.InitrdPath,
 			},
 		}},
@@ -133,7 +133,7 @@ func volumes(in Input) []kubevirtv1.Volume {
 	secret := &corev1.LocalObjectReference{Name: in.SecretName}
 	return []kubevirtv1.Volume{
 		{Name: rootDisk, VolumeSource: kubevirtv1.VolumeSource{ContainerDisk: &kubevirtv1.ContainerDiskSource{
-			Image: image(in), ImagePullPolicy: corev1.PullAlways, Path: contract.RootPath,
+			Image: in.Image, ImagePullPolicy: corev1.PullAlways, Path: contract.RootPath,
 		}}},
 		{Name: stateDisk, VolumeSource: kubevirtv1.VolumeSource{EmptyDisk: &kubevirtv1.EmptyDiskSource{
 			Capacity: in.Machine.Spec.Machine.Disk,
@@ -150,10 +150,6 @@ func spread(labels map[string]string) []corev1.TopologySpreadConstraint {
 		MaxSkew: 1, TopologyKey: corev1.LabelHostname, WhenUnsatisfiable: corev1.ScheduleAnyway,
 		LabelSelector: &metav1.LabelSelector{MatchLabels: labels},
 	}}
-}
-
-func image(in Input) string {
-	return fmt.Sprintf("%s/%s:%s", in.Registry, contract.ImageName, in.Machine.Spec.Version)
 }
 
 // withoutZeroValues goes through JSON, which honours omitempty, and removes

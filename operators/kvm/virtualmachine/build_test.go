@@ -1,6 +1,7 @@
 package virtualmachine_test
 
 import (
+	"strings"
 	"testing"
 
 	"k8s.io/apimachinery/pkg/api/resource"
@@ -26,7 +27,7 @@ func input() virtualmachine.Input {
 			},
 		},
 		MACAddress: "02:00:00:c8:00:10", SecretName: "a-bcdfg-bootstrap",
-		Registry: "registry.slipway.internal", CPURequestPerCore: resource.MustParse("100m"), KernelArgs: "mitigations=off",
+		Image: "registry.slipway.internal/guest:v1.36.3@sha256:" + strings.Repeat("0f", 32), CPURequestPerCore: resource.MustParse("100m"), KernelArgs: "mitigations=off",
 	}
 }
 

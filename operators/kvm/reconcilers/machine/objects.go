@@ -101,13 +101,15 @@ func (r *Reconciler) createBootstrapSecret(ctx context.Context, o *observation) 
 	return nil
 }
 
+// applyVirtualMachine changes the template of a guest that runs, and not the
+// guest: another image is that of its next start.
 func (r *Reconciler) applyVirtualMachine(ctx context.Context, o *observation) error {
-	if o.bootstrap == nil {
+	if o.bootstrap == nil || o.image == "" {
 		return nil
 	}
 	desired, err := virtualmachine.Build(virtualmachine.Input{
 		Machine: o.machine, MACAddress: o.port.Status.MACAddress, SecretName: o.bootstrap.Name,
-		Registry: r.Options.Registry, CPURequestPerCore: r.Options.GuestCPURequestPerCore, KernelArgs: r.Options.GuestKernelArgs,
+		Image: o.image, CPURequestPerCore: r.Options.GuestCPURequestPerCore, KernelArgs: r.Options.GuestKernelArgs,
 	})
 	if err != nil {
 		return err

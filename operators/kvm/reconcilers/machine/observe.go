@@ -15,6 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"slipway.dev/api/v1alpha1"
+	"slipway.dev/guest/contract"
 	"slipway.dev/kit/tenantapi"
 	"slipway.dev/operators/kvm/bootstrap"
 	"slipway.dev/operators/kvm/tenant"
@@ -40,6 +41,9 @@ type observation struct {
 	missing []string
 	// invalid says why no bootstrap data can be made of the Machine's specification.
 	invalid string
+	// image of the guest; empty when it may not run one, and imageMissing says why.
+	image        string
+	imageMissing string
 	// kubeconfig is the Secret with which the tenant is reached.
 	kubeconfig *corev1.Secret
 	// tenant is nil while the tenant's API does not answer, and down says why.
@@ -71,6 +75,9 @@ func (r *Reconciler) observe(ctx context.Context, key types.NamespacedName) (*ob
 	if o.bootstrap, err = r.secret(ctx, o, bootstrap.SecretName(key.Name)); err != nil {
 		return nil, err
 	}
+	if o.image, err = r.guestImage(machine); err != nil {
+		o.imageMissing = err.Error()
+	}
 	if err := r.observeInputs(ctx, o); err != nil {
 		return nil, err
 	}
@@ -81,6 +88,10 @@ func (r *Reconciler) observe(ctx context.Context, key types.NamespacedName) (*ob
 		return nil, err
 	}
 	return o, o.checkOwnership()
+}
+
+func (r *Reconciler) guestImage(machine *v1alpha1.Machine) (string, error) {
+	return r.Options.Digests.Reference(r.Options.Registry, contract.ImageName+":"+string(machine.Spec.Version))
 }
 
 // observeInputs reads the Secrets that the bootstrap data is made from.

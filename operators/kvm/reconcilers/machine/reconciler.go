@@ -17,6 +17,7 @@ import (
 	"slipway.dev/kit/apply"
 	"slipway.dev/kit/conditions"
 	"slipway.dev/kit/finalizer"
+	"slipway.dev/kit/image"
 	"slipway.dev/kit/tenantapi"
 	"slipway.dev/operators/kvm/tenant"
 )
@@ -31,6 +32,8 @@ const Finalizer = "slipway.dev/machine"
 type Options struct {
 	// Registry holds the guests' images.
 	Registry string
+	// Digests of the guests' images.
+	Digests image.Digests
 	// GuestCPURequestPerCore is what the scheduler sets aside for each core of a
 	// guest; zero leaves it to KubeVirt.
 	GuestCPURequestPerCore resource.Quantity

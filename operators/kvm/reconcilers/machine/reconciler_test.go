@@ -25,6 +25,7 @@ func TestReconcile(t *testing.T) {
 	t.Run("a NIC asks for the address that it had", s.testAddressIsKept)
 	t.Run("what a lost tenant said is unknown", s.testLostTenant)
 	t.Run("counts in hosted namespaces only", s.testNotHosted)
+	t.Run("images have digests", s.testImage)
 	t.Run("a guest that does not join is started anew", s.testDoesNotJoin)
 	t.Run("a drain is bounded", s.testDrainIsBounded)
 	t.Run("a drain that the tenant hinders ends in time", s.testDrainEnds)

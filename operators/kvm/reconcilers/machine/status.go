@@ -20,7 +20,7 @@ func status(o *observation, tokenErr error) *slipwayac.MachineApplyConfiguration
 	parts := []metav1.Condition{
 		networkCondition(o),
 		bootstrapReady(o, tokenErr),
-		virtualmachine.GuestRunning(o.vm, o.vmi),
+		guestCondition(o),
 		nodeCondition(o),
 	}
 	return report(o, append(parts, conditions.Summary(v1alpha1.ConditionReady, "Ready", parts...))...)
@@ -54,6 +54,13 @@ func networkCondition(o *observation) metav1.Condition {
 		}
 	}
 	return conditions.False(v1alpha1.ConditionNetworkReady, "WaitingForNetworkPort", message)
+}
+
+func guestCondition(o *observation) metav1.Condition {
+	if o.vm == nil && o.imageMissing != "" {
+		return conditions.False(v1alpha1.ConditionGuestRunning, "ImageWithoutDigest", o.imageMissing)
+	}
+	return virtualmachine.GuestRunning(o.vm, o.vmi)
 }
 
 func bootstrapReady(o *observation, tokenErr error) metav1.Condition {
