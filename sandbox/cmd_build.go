@@ -45,7 +45,7 @@ func newBuildCommand() *cobra.Command {
 			if _, err = builder.Images(ctx, build.ImageNames(names...)...); err != nil || !all {
 				return err
 			}
-			if _, _, err := deploy.Build(ctx, builder); err != nil {
+			if _, err := deploy.Build(ctx, builder); err != nil {
 				return err
 			}
 			// The nodes of a sandbox run what they found in the cache when it came up.

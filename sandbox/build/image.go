@@ -38,6 +38,16 @@ func (i Image) Reference(registry string) string {
 	return registry + "/" + i.Name + ":" + i.Tag
 }
 
+// Digest is that of the image's manifest, by which a registry has it once it is pushed.
+func (i Image) Digest() (string, error) {
+	content, err := openLayout(i.Path)
+	if err != nil {
+		return "", fmt.Errorf("digest of %s:%s: %w", i.Name, i.Tag, err)
+	}
+	digest, err := content.Digest()
+	return digest.String(), err
+}
+
 // Spec says what an image consists of.
 type Spec struct {
 	Name string

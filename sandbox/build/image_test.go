@@ -17,8 +17,11 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-containerregistry/pkg/authn"
+	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/registry"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
 )
 
 // assemble makes an image of one data file and one program with a file capability.
@@ -171,6 +174,17 @@ func TestPushSkipsWhatIsThere(t *testing.T) {
 	}
 	if n := uploads.Load(); n != 2 {
 		t.Errorf("%d uploads after the second push", n)
+	}
+	reference, err := name.NewTag(image.Reference(to.Host))
+	if err != nil {
+		t.Fatal(err)
+	}
+	pushed, err := remote.Head(reference, remote.WithAuth(&authn.Basic{Username: to.Username, Password: to.Password}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if digest, err := image.Digest(); digest != pushed.Digest.String() || err != nil {
+		t.Errorf("the digest is %s, %v; the registry has %s", digest, err, pushed.Digest)
 	}
 	to.Password = "wrong"
 	if err := Push(t.Context(), to, image); err == nil {

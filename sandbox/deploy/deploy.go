@@ -36,8 +36,10 @@ var ours = map[string]map[string]string{
 	"dns-operator":     {"dns-operator": "./operators/dns"},
 }
 
-// workloads are images of the sandbox's registry that tenants pull.
-var workloads = []string{"agnhost", "sample-apiserver", "etcd", "coredns"}
+// tenantImages are those of the sandbox's registry that control planes consist of, and that workers pull.
+var tenantImages = []string{
+	"etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "agnhost", "sample-apiserver", "coredns",
+}
 
 // Run builds and pushes what Slipway consists of and installs its chart on the
 // sandbox of that name. Run again, it brings the sandbox to what the source
@@ -56,7 +58,7 @@ func Run(ctx context.Context, name string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	images, tags, err := Build(ctx, builder)
+	images, err := Build(ctx, builder)
 	if err != nil {
 		return err
 	}
@@ -73,34 +75,36 @@ func Run(ctx context.Context, name string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
+	chartValues, err := values(recorded, images, emulated)
+	if err != nil {
+		return err
+	}
 	options := cluster.Options{DataDir: recorded.DataDir}
-	if err := install(ctx, builder, options.Kubeconfig(), values(recorded, tags, emulated)); err != nil {
+	if err := install(ctx, builder, options.Kubeconfig(), chartValues); err != nil {
 		return err
 	}
 	done("operators run")
 	return nil
 }
 
-// Build makes our own images, the guest and the workloads, and gives the tags of our own.
-func Build(ctx context.Context, builder *build.Builder) ([]build.Image, map[string]string, error) {
-	images, err := builder.Images(ctx, workloads...)
+// Build makes our own images, the guest and those of the tenants.
+func Build(ctx context.Context, builder *build.Builder) ([]build.Image, error) {
+	images, err := builder.Images(ctx, tenantImages...)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	tags := map[string]string{}
 	for name, programs := range ours {
 		image, err := builder.Operator(ctx, name, programs)
 		if err != nil {
-			return nil, nil, err
+			return nil, err
 		}
-		tags[name] = image.Tag
 		images = append(images, image)
 	}
 	guest, err := builder.Guest(ctx, plan.RegistryHost)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	return append(images, guest), tags, nil
+	return append(images, guest), nil
 }
 
 // install runs helm upgrade --install with the chart of the source tree.

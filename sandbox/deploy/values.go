@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"slipway.dev/guest/contract"
+	"slipway.dev/sandbox/build"
 	"slipway.dev/sandbox/plan"
 	"slipway.dev/sandbox/state"
 )
@@ -12,9 +13,15 @@ import (
 const joinTimeout = "2m"
 
 // values are those of the chart for a sandbox, whose guests may be emulated.
-func values(recorded *state.State, tags map[string]string, emulated bool) map[string]any {
+func values(recorded *state.State, images []build.Image, emulated bool) (map[string]any, error) {
+	tags, digests, err := identify(images)
+	if err != nil {
+		return nil, err
+	}
 	hub := plan.HubAddress.String()
-	image := func(name string) map[string]any { return map[string]any{"image": map[string]any{"tag": tags[name]}} }
+	image := func(name string) map[string]any {
+		return map[string]any{"image": map[string]any{"tag": tags["slipway/"+name]}}
+	}
 	merge := func(base map[string]any, more map[string]any) map[string]any {
 		for key, value := range more {
 			base[key] = value
@@ -28,7 +35,7 @@ func values(recorded *state.State, tags map[string]string, emulated bool) map[st
 	}
 	return map[string]any{
 		"global": map[string]any{
-			"image": map[string]any{"registry": plan.RegistryHost},
+			"image": map[string]any{"registry": plan.RegistryHost, "digests": digests},
 			// NodePorts of the sandbox are reached at an address on the host's loopback.
 			"exposure": map[string]any{"host": recorded.Loopback.String()},
 			"dns":      map[string]any{"baseDomain": plan.Zone},
@@ -49,5 +56,17 @@ func values(recorded *state.State, tags map[string]string, emulated bool) map[st
 		"dns-operator": merge(image("dns-operator"), map[string]any{
 			"authoritativeServer": fmt.Sprintf("%s:%d", hub, plan.DNSPort),
 		}),
+	}, nil
+}
+
+// identify gives the tags of images by name, and their digests by name and tag as the chart wants them.
+func identify(images []build.Image) (tags, digests map[string]string, err error) {
+	tags, digests = map[string]string{}, map[string]string{}
+	for _, image := range images {
+		tags[image.Name] = image.Tag
+		if digests[image.Name+":"+image.Tag], err = image.Digest(); err != nil {
+			return nil, nil, err
+		}
 	}
+	return tags, digests, nil
 }
