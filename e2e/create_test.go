@@ -39,6 +39,8 @@ func TestCreate(t *testing.T) {
 		}
 	})
 
+	t.Run("images have digests", func(t *testing.T) { testDigests(t, te) })
+
 	te.deployServer(t, "default", "server", 1)
 	pod := te.serverPod(t, "default", "server")
 

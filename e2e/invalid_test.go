@@ -117,7 +117,7 @@ func TestRejectedChange(t *testing.T) {
 // object blocks, and recovers when that is mended. Four things block this
 // tenant's worker, one behind the other.
 func TestImpossible(t *testing.T) {
-	restoreImage := removeTag(t, guestImage)
+	restoreImage := removeImage(t, guestImage)
 	spec := specification("team-impossible", "main")
 	spec.Spec.Registries[0].CASecretName = "late"
 	spec.Spec.NodePools[0].Machine.Memory = resource.MustParse("60Gi")
