@@ -1,6 +1,7 @@
 package testenv
 
 import (
+	"context"
 	"slices"
 	"strings"
 	"testing"
@@ -12,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 )
 
 // Account gives a configuration that may do what the chart in a folder allows
@@ -81,4 +83,18 @@ func Client(t testing.TB, config *rest.Config, scheme *runtime.Scheme) client.Wi
 		t.Fatal(err)
 	}
 	return c
+}
+
+// Cached gives a client that is to a reconciler what a manager's is: it writes
+// as one client may, and reads what a cache would have, for which nobody may get
+// an object. Other than a cache it is never behind, so that tests need not wait.
+func Cached(writer, reader client.WithWatch) client.Client {
+	return interceptor.NewClient(writer, interceptor.Funcs{
+		Get: func(ctx context.Context, _ client.WithWatch, key client.ObjectKey, object client.Object, options ...client.GetOption) error {
+			return reader.Get(ctx, key, object, options...)
+		},
+		List: func(ctx context.Context, _ client.WithWatch, list client.ObjectList, options ...client.ListOption) error {
+			return reader.List(ctx, list, options...)
+		},
+	})
 }

@@ -22,7 +22,7 @@ func TestReadyIsWrittenOnce(t *testing.T) {
 	admin := testenv.Client(t, config, scheme)
 	restricted := testenv.Account(t, config, "../../../../charts/network-operator", "network-operator")
 	writes := testenv.CountWrites(restricted)
-	operator := testenv.Client(t, restricted, scheme)
+	operator := testenv.Cached(testenv.Client(t, restricted, scheme), admin)
 	host := &v1alpha1.HostNetwork{ObjectMeta: metav1.ObjectMeta{Name: "a"}, Spec: v1alpha1.HostNetworkSpec{VTEP: "192.0.2.1", MTU: 1500}}
 	must(t, admin.Create(t.Context(), host))
 	reconciler := &Reconciler{Client: operator, Writer: apply.NewWriter(operator, Owner), AgentNamespace: testenv.ChartNamespace}

@@ -31,8 +31,8 @@ type environment struct {
 }
 
 // newReconciler makes one that knows of no write, as after a start.
-func newReconciler(operator client.Client) *Reconciler {
-	return &Reconciler{Client: operator, Live: operator, Writer: apply.NewWriter(operator, Owner)}
+func newReconciler(c client.Client, live client.Reader) *Reconciler {
+	return &Reconciler{Client: c, Live: live, Writer: apply.NewWriter(c, Owner)}
 }
 
 func newEnvironment(t *testing.T) *environment {
@@ -47,7 +47,7 @@ func newEnvironment(t *testing.T) *environment {
 		Name: tenantNamespace, Annotations: map[string]string{v1alpha1.AnnotationTenantUID: "uid"},
 		Labels: map[string]string{v1alpha1.LabelTenant: tenantNamespace, v1alpha1.LabelTenantNamespace: "default", v1alpha1.LabelTenantName: "demo"},
 	}}))
-	return &environment{T: t, client: admin, writes: writes, reconciler: newReconciler(operator)}
+	return &environment{T: t, client: admin, writes: writes, reconciler: newReconciler(testenv.Cached(operator, admin), operator)}
 }
 
 // network makes one that is ready, or not.
@@ -178,7 +178,7 @@ func TestNoAddressTwice(t *testing.T) {
 		e.port(fmt.Sprintf("port-%02d", i), "demo", "")
 		if i == ports/2 {
 			e.reconcile("demo", "port-00")
-			e.reconciler = newReconciler(e.reconciler.Client)
+			e.reconciler = newReconciler(e.reconciler.Client, e.reconciler.Live)
 		}
 	}
 	e.reconcile("demo", "port-00")

@@ -28,8 +28,8 @@ type environment struct {
 }
 
 // newReconciler makes one that knows of no write, as after a start.
-func newReconciler(operator client.Client) *Reconciler {
-	return &Reconciler{Client: operator, Live: operator, Writer: apply.NewWriter(operator, Owner)}
+func newReconciler(c client.Client, live client.Reader) *Reconciler {
+	return &Reconciler{Client: c, Live: live, Writer: apply.NewWriter(c, Owner)}
 }
 
 func newEnvironment(t *testing.T) *environment {
@@ -44,7 +44,7 @@ func newEnvironment(t *testing.T) *environment {
 		Name: tenantNamespace, Annotations: map[string]string{v1alpha1.AnnotationTenantUID: "uid"},
 		Labels: map[string]string{v1alpha1.LabelTenant: tenantNamespace, v1alpha1.LabelTenantNamespace: "default", v1alpha1.LabelTenantName: "demo"},
 	}}))
-	return &environment{T: t, client: admin, writes: writes, reconciler: newReconciler(operator)}
+	return &environment{T: t, client: admin, writes: writes, reconciler: newReconciler(testenv.Cached(operator, admin), operator)}
 }
 
 func (e *environment) network(name string) *v1alpha1.TenantNetwork {
