@@ -5,6 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	rbacv1 "k8s.io/api/rbac/v1"
@@ -28,7 +29,12 @@ var unexercised = []audit.Exception{
 	{Account: "kvm-operator", Verb: "update", Resource: "nodepools/finalizers.slipway.dev", Reason: ownership},
 	{Account: "kvm-operator", Verb: "update", Resource: "machines/finalizers.slipway.dev", Reason: ownership},
 	{Account: "network-operator", Verb: "update", Resource: "tenantnetworks/finalizers.slipway.dev", Reason: ownership},
-	{Account: "cluster-operator", Verb: "bind", Resource: "clusterroles.rbac.authorization.k8s.io", Reason: binding},
+	{Account: "cluster-operator", Verb: "bind", Resource: "clusterroles.rbac.authorization.k8s.io slipway-cluster-operator-hosted", Reason: binding},
+	{Account: "cluster-operator", Verb: "bind", Resource: "clusterroles.rbac.authorization.k8s.io slipway-cluster-operator-team", Reason: binding},
+	{Account: "cluster-operator", Verb: "bind", Resource: "clusterroles.rbac.authorization.k8s.io slipway-cert-operator-hosted", Reason: binding},
+	{Account: "cluster-operator", Verb: "bind", Resource: "clusterroles.rbac.authorization.k8s.io slipway-kvm-operator-hosted", Reason: binding},
+	{Account: "cluster-operator", Verb: "get", Resource: "tenantclusters.slipway.dev", Reason: "no finalizer of a story is removed by hand"},
+	{Account: "cluster-operator", Verb: "patch", Resource: "events.events.k8s.io", Reason: repeated},
 	{Account: "cert-operator", Verb: "delete", Resource: "certificates.cert-manager.io", Reason: "no story makes a TenantPKI ask for less"},
 	{Account: "cert-operator", Verb: "delete", Resource: "issuers.cert-manager.io", Reason: "no story makes a TenantPKI ask for less"},
 	{Account: "network-operator", Verb: "delete", Resource: "networkports.slipway.dev", Reason: "ports that outlive those who asked for them; in stories these remove them first"},
@@ -97,6 +103,10 @@ func readPolicy(ctx context.Context) (audit.Policy, error) {
 			return audit.Policy{}, fmt.Errorf("read permissions: %w", err)
 		}
 	}
+	// Those of tenants that are there now are among the grants below.
+	roleBindings.Items = slices.DeleteFunc(roleBindings.Items, func(binding rbacv1.RoleBinding) bool {
+		return binding.Namespace != operatorNamespace
+	})
 	return audit.Policy{
 		ClusterRoles: clusterRoles.Items, ClusterRoleBindings: append(clusterRoleBindings.Items, grants()...),
 		Roles: roles.Items, RoleBindings: roleBindings.Items,

@@ -65,7 +65,8 @@ func Handover(t controlplane.Tenant, observed []v1alpha1.NodePool) []*slipwayac.
 		if !free[pool.Name] || pool.Annotations[AnnotationReplicasFrom] == "" || pool.Spec.Replicas == nil {
 			continue
 		}
-		result = append(result, slipwayac.NodePool(pool.Name, t.HostedNamespace).
+		// Somebody may scale it at this moment: a number that is no longer its own is refused.
+		result = append(result, slipwayac.NodePool(pool.Name, t.HostedNamespace).WithResourceVersion(pool.ResourceVersion).
 			WithSpec(slipwayac.NodePoolSpec().WithReplicas(*pool.Spec.Replicas)))
 	}
 	return result
