@@ -181,7 +181,7 @@ func (c *grantedCache) IndexField(ctx context.Context, object client.Object, fie
 		return err
 	}
 	if secret {
-		return errors.New("Secrets that are read by grant have no indices; list those of a namespace")
+		return errors.New("no index of Secrets that are read by grant: list those of a namespace")
 	}
 	return c.Cache.IndexField(ctx, object, field, extract)
 }

@@ -68,5 +68,5 @@ func (i *informer) RemoveEventHandler(toolscache.ResourceEventHandlerRegistratio
 }
 
 func (i *informer) AddIndexers(toolscache.Indexers) error {
-	return errors.New("Secrets that are read by grant have no indices")
+	return errors.New("no index of Secrets that are read by grant")
 }
