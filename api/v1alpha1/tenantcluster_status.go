@@ -44,6 +44,7 @@ type TenantClusterStatus struct {
 	Residue []string `json:"residue,omitempty"`
 
 	// conditions: Ready summarises PKIReady, NetworkReady, ControlPlaneReady, AddonsReady, WorkersReady and DNSReady.
+	// EtcdReady is False when etcd refuses writes, and ControlPlaneReady is so too; its reason EtcdNearlyFull is a warning.
 	// +optional
 	// +listType=map
 	// +listMapKey=type
@@ -107,6 +108,7 @@ const (
 	ConditionPKIReady          = "PKIReady"
 	ConditionNetworkReady      = "NetworkReady"
 	ConditionControlPlaneReady = "ControlPlaneReady"
+	ConditionEtcdReady         = "EtcdReady"
 	ConditionAddonsReady       = "AddonsReady"
 	ConditionWorkersReady      = "WorkersReady"
 	ConditionDNSReady          = "DNSReady"

@@ -15,12 +15,17 @@ import (
 )
 
 // ControlPlane is True when every component has the replicas it wants, in the
-// form that it shall have. Otherwise its message names the object that blocks:
-// the first pod with a problem, in the order in which components start.
+// form that it shall have, and etcd takes writes. Otherwise its message names the
+// object that blocks: the first pod with a problem, in the order in which
+// components start.
 func ControlPlane(state State) metav1.Condition {
 	const conditionType = v1alpha1.ConditionControlPlaneReady
 	if state.Refused != "" {
 		return conditions.False(conditionType, ReasonWaiting, state.Refused)
+	}
+	// What cannot write restarts again and again, and is not what has to be mended.
+	if etcd := etcdFault(state.Seen.Cluster); etcd != nil {
+		return conditions.False(conditionType, etcd.Reason, etcd.Message)
 	}
 	for _, component := range []string{controlplane.Etcd, controlplane.APIServer, controlplane.ControllerManager, controlplane.Scheduler} {
 		if condition := componentCondition(state, component); condition.Status != metav1.ConditionTrue {

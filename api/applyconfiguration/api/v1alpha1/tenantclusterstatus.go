@@ -30,6 +30,7 @@ type TenantClusterStatusApplyConfiguration struct {
 	// residue names objects that a deletion could not remove.
 	Residue []string `json:"residue,omitempty"`
 	// conditions: Ready summarises PKIReady, NetworkReady, ControlPlaneReady, AddonsReady, WorkersReady and DNSReady.
+	// EtcdReady is False when etcd refuses writes, and ControlPlaneReady is so too; its reason EtcdNearlyFull is a warning.
 	Conditions []v1.ConditionApplyConfiguration `json:"conditions,omitempty"`
 }
 
