@@ -7,6 +7,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"net"
 	"os"
 	"strings"
 
@@ -25,6 +26,7 @@ import (
 	"slipway.dev/operators/cluster/reconcilers/orphans"
 	"slipway.dev/operators/cluster/reconcilers/tenantaddons"
 	"slipway.dev/operators/cluster/reconcilers/tenantcluster"
+	"slipway.dev/operators/cluster/reconcilers/tenantetcd"
 )
 
 func main() {
@@ -90,6 +92,7 @@ func setUp(ctx context.Context, manager ctrl.Manager, config desired.Config, nam
 	return errors.Join(
 		tenantcluster.New(c, reader, grants, config, now, recorder).SetupWithManager(manager),
 		tenantaddons.New(c, reader.Live, config.Images, now).SetupWithManager(ctx, manager),
+		tenantetcd.New(c, reader.Live, new(net.Dialer).DialContext, now, recorder).SetupWithManager(manager),
 		orphans.New(c, reader, grants, now, recorder).SetupWithManager(manager),
 	)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -20,6 +21,7 @@ import (
 	"slipway.dev/operators/cluster/hosted"
 	"slipway.dev/operators/cluster/reconcilers/orphans"
 	"slipway.dev/operators/cluster/reconcilers/tenantaddons"
+	"slipway.dev/operators/cluster/reconcilers/tenantetcd"
 )
 
 // managerIsWokenByEverything runs all reconcilers as the operator does, over caches
@@ -42,6 +44,7 @@ func managerIsWokenByEverything(e *environment) {
 	err = errors.Join(
 		New(c, reader, grants, testConfig(), now, recorder).SetupWithManager(manager),
 		tenantaddons.New(c, reader.Live, testConfig().Images, now).SetupWithManager(ctx, manager),
+		tenantetcd.New(c, reader.Live, new(net.Dialer).DialContext, now, recorder).SetupWithManager(manager),
 		orphans.New(c, reader, grants, now, recorder).SetupWithManager(manager),
 	)
 	if err != nil {
@@ -67,6 +70,12 @@ func managerIsWokenByEverything(e *environment) {
 	e.await("a report of the add-ons", func() error {
 		if got := e.condition(v1alpha1.ConditionAddonsReady); got != "False Pending: waiting for the tenant's API server to answer" {
 			return fmt.Errorf("AddonsReady is %s", got)
+		}
+		return nil
+	})
+	e.await("a report of etcd", func() error {
+		if got := e.condition(v1alpha1.ConditionEtcdReady); got != "Unknown Pending: waiting for etcd" {
+			return fmt.Errorf("EtcdReady is %s", got)
 		}
 		return nil
 	})

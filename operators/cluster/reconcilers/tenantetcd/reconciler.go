@@ -1,0 +1,174 @@
+// Package tenantetcd keeps tenants' etcd from staying full, and alone says whether
+// it takes writes. Its workers are its own, because members may be slow.
+package tenantetcd
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/tools/events"
+	"k8s.io/utils/clock"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+
+	slipwayac "slipway.dev/api/applyconfiguration/api/v1alpha1"
+	"slipway.dev/api/v1alpha1"
+	"slipway.dev/kit/apply"
+	"slipway.dev/operators/cluster/controlplane/etcd/maintenance"
+	"slipway.dev/operators/cluster/etcdapi"
+	"slipway.dev/operators/cluster/report"
+)
+
+// owner of EtcdReady.
+const owner client.FieldOwner = "cluster-operator-etcd"
+
+const (
+	// period is how often etcd is looked at. It has no watch for its size or its
+	// alarms.
+	period = time.Minute
+	// soon is when it is looked at again after something was done, which may be
+	// one step of several.
+	soon = 5 * time.Second
+)
+
+// Reconciler reconciles the space in the etcd of TenantClusters.
+type Reconciler struct {
+	client client.Client
+	// live reads the identity with which members are asked.
+	live     client.Reader
+	dial     etcdapi.Dial
+	clock    clock.PassiveClock
+	recorder events.EventRecorder
+
+	writer *apply.Writer
+	rests  rests
+}
+
+// New makes a Reconciler that reaches members with dial.
+func New(c client.Client, live client.Reader, dial etcdapi.Dial, clock clock.PassiveClock, recorder events.EventRecorder) *Reconciler {
+	return &Reconciler{
+		client: c, live: live, dial: dial, clock: clock, recorder: recorder, writer: apply.NewWriter(c, owner),
+	}
+}
+
+// Reconcile looks at the etcd of one tenant, reports, and takes the next step of
+// its maintenance.
+func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
+	hosted := v1alpha1.HostedNamespace(request.Namespace, request.Name)
+	cluster := &v1alpha1.TenantCluster{}
+	err := r.client.Get(ctx, request.NamespacedName, cluster)
+	if err != nil || !cluster.DeletionTimestamp.IsZero() {
+		r.rests.forget(hosted)
+		return ctrl.Result{}, client.IgnoreNotFound(err)
+	}
+	seats, err := r.seats(ctx, cluster, hosted)
+	if err != nil {
+		return ctrl.Result{}, err
+	}
+	if len(seats) == 0 {
+		return ctrl.Result{}, r.report(ctx, cluster, report.EtcdPending())
+	}
+	before := meta.FindStatusCondition(cluster.Status.Conditions, v1alpha1.ConditionEtcdReady)
+	members, unusable, err := r.connect(ctx, hosted)
+	if err != nil {
+		return ctrl.Result{}, err
+	}
+	if unusable != "" {
+		return ctrl.Result{RequeueAfter: period}, r.report(ctx, cluster, report.EtcdSilent(before, unusable))
+	}
+	seen := ask(ctx, members, seats)
+	for n := range seen {
+		seen[n].Defragmented = r.rests.since(hosted, seen[n].Name)
+	}
+	if err := r.report(ctx, cluster, report.Etcd(seen, cluster.Spec.ControlPlane.Etcd.Storage, before)); err != nil {
+		return ctrl.Result{}, err
+	}
+	now := r.clock.Now()
+	return ctrl.Result{RequeueAfter: r.maintain(ctx, members, hosted, seats, maintenance.Plan(seen, now), now)}, nil
+}
+
+// maintain does what was decided, and says when to look again. What fails is
+// tried again then: a member that is slow is not to be asked at once.
+func (r *Reconciler) maintain(
+	ctx context.Context, members *etcdapi.Client, hosted string, seats []seat, action maintenance.Action, now time.Time,
+) time.Duration {
+	var address string
+	for _, s := range seats {
+		if s.name == action.Member {
+			address = s.address
+		}
+	}
+	var err error
+	switch action.Kind {
+	case maintenance.Defragment:
+		r.rests.begin(hosted, action.Member, now)
+		if action.Revision > 0 {
+			err = members.Compact(ctx, address, action.Revision)
+		}
+		if err == nil {
+			err = members.Defragment(ctx, address)
+		}
+	case maintenance.Disarm:
+		err = members.LetWrite(ctx, address)
+	case maintenance.Nothing:
+		return period
+	}
+	logger := log.FromContext(ctx).WithValues("action", action.Kind, "pod", action.Member)
+	if err != nil {
+		logger.Info("Etcd not maintained", "reason", err.Error())
+		return period
+	}
+	logger.Info("Etcd maintained")
+	return soon
+}
+
+func (r *Reconciler) report(ctx context.Context, cluster *v1alpha1.TenantCluster, condition metav1.Condition) error {
+	status := report.EtcdStatus(cluster, condition, r.clock.Now())
+	object := slipwayac.TenantCluster(cluster.Name, cluster.Namespace).WithUID(cluster.UID).WithStatus(status)
+	if err := r.writer.ApplyStatus(ctx, object, cluster); err != nil {
+		return fmt.Errorf("report: %w", err)
+	}
+	before := meta.FindStatusCondition(cluster.Status.Conditions, v1alpha1.ConditionEtcdReady)
+	if condition.Reason == report.ReasonEtcdNearlyFull && (before == nil || before.Reason != condition.Reason) {
+		// That etcd is full is told as what keeps the TenantCluster from being Ready.
+		r.recorder.Eventf(cluster, nil, corev1.EventTypeWarning, condition.Reason, "Report", "%s", condition.Message)
+	}
+	return nil
+}
+
+// rests are the times at which members were defragmented, by hosted namespace
+// and pod.
+type rests struct {
+	mu      sync.Mutex
+	tenants map[string]map[string]time.Time
+}
+
+func (r *rests) since(hosted, pod string) time.Time {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.tenants[hosted][pod]
+}
+
+func (r *rests) begin(hosted, pod string, now time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.tenants == nil {
+		r.tenants = map[string]map[string]time.Time{}
+	}
+	if r.tenants[hosted] == nil {
+		r.tenants[hosted] = map[string]time.Time{}
+	}
+	r.tenants[hosted][pod] = now
+}
+
+func (r *rests) forget(hosted string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.tenants, hosted)
+}
