@@ -84,7 +84,8 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	}
 	seen := ask(ctx, members, seats)
 	for n := range seen {
-		seen[n].Defragmented = r.rests.since(hosted, seen[n].Name)
+		last := r.rests.last(hosted, seen[n].Name)
+		seen[n].Defragmented, seen[n].Freed = last.begun, last.freed
 	}
 	if err := r.report(ctx, cluster, report.Etcd(seen, cluster.Spec.ControlPlane.Etcd.Storage, before)); err != nil {
 		return ctrl.Result{}, err
@@ -107,12 +108,18 @@ func (r *Reconciler) maintain(
 	var err error
 	switch action.Kind {
 	case maintenance.Defragment:
-		r.rests.begin(hosted, action.Member, now)
+		last := r.rests.last(hosted, action.Member)
+		last.begun = now
+		r.rests.keep(hosted, action.Member, last)
 		if action.Revision > 0 {
 			err = members.Compact(ctx, address, action.Revision)
 		}
 		if err == nil {
 			err = members.Defragment(ctx, address)
+		}
+		if err == nil {
+			last.freed = action.Revision
+			r.rests.keep(hosted, action.Member, last)
 		}
 	case maintenance.Disarm:
 		err = members.LetWrite(ctx, address)
@@ -142,29 +149,34 @@ func (r *Reconciler) report(ctx context.Context, cluster *v1alpha1.TenantCluster
 	return nil
 }
 
-// rests are the times at which members were defragmented, by hosted namespace
-// and pod.
-type rests struct {
-	mu      sync.Mutex
-	tenants map[string]map[string]time.Time
+// defragmentation of a member, the last that is known of.
+type defragmentation struct {
+	begun time.Time
+	freed int64
 }
 
-func (r *rests) since(hosted, pod string) time.Time {
+// rests are the last defragmentations of members, by hosted namespace and pod.
+type rests struct {
+	mu      sync.Mutex
+	tenants map[string]map[string]defragmentation
+}
+
+func (r *rests) last(hosted, pod string) defragmentation {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.tenants[hosted][pod]
 }
 
-func (r *rests) begin(hosted, pod string, now time.Time) {
+func (r *rests) keep(hosted, pod string, last defragmentation) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.tenants == nil {
-		r.tenants = map[string]map[string]time.Time{}
+		r.tenants = map[string]map[string]defragmentation{}
 	}
 	if r.tenants[hosted] == nil {
-		r.tenants[hosted] = map[string]time.Time{}
+		r.tenants[hosted] = map[string]defragmentation{}
 	}
-	r.tenants[hosted][pod] = now
+	r.tenants[hosted][pod] = last
 }
 
 func (r *rests) forget(hosted string) {

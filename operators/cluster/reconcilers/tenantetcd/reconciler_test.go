@@ -188,6 +188,7 @@ func TestReconciler(t *testing.T) {
 		t.Error("that etcd is nearly full was not told once")
 	}
 	e.want("False EtcdFull: etcd ")
+	e.store.must(nil, "del", "--prefix", "fill/1")
 	e.await("True ")
 	if !e.store.put("more") {
 		t.Fatal("etcd is said to take writes, and takes none")

@@ -37,11 +37,6 @@ const (
 // defragmented after each.
 const rest = time.Hour
 
-// retry is how long a full member is left alone whose database is said to be in
-// use. A database at rest keeps saying so after what was in it is gone: how much
-// is in use is counted when etcd begins to write, and when it defragments.
-const retry = 5 * time.Minute
-
 // Member is one member of etcd as it describes itself.
 type Member struct {
 	// Name of its pod.
@@ -57,6 +52,9 @@ type Member struct {
 	Revision int64
 	// Defragmented is when that was last begun; zero when it is not known.
 	Defragmented time.Time
+	// Freed is the revision below which history was last dropped and its space
+	// given back; zero when it is not known.
+	Freed int64
 }
 
 // InUsePercent is how much of the quota is in use.
@@ -96,7 +94,7 @@ func Plan(members []Member, now time.Time) Action {
 	}
 	members = leaderLast(members)
 	if slices.ContainsFunc(members, func(m Member) bool { return m.NoSpace }) {
-		return makeRoom(members, now)
+		return makeRoom(members)
 	}
 	for _, m := range members {
 		if percent(m.Size, m.Quota) >= Near && percent(m.Size-m.InUse, m.Quota) >= worthwhile && now.Sub(m.Defragmented) >= rest {
@@ -108,7 +106,11 @@ func Plan(members []Member, now time.Time) Action {
 
 // makeRoom is what is to be done while etcd refuses writes. The API server cannot
 // compact now: it writes when it does (compact of k8s.io/apiserver's etcd3).
-func makeRoom(members []Member, now time.Time) Action {
+//
+// What a full database says is in use is out of date: that is counted when etcd
+// begins to write, and when it defragments. A revision that moved on says more: it
+// can only be of something that was deleted.
+func makeRoom(members []Member) Action {
 	var revision int64
 	for _, m := range members {
 		revision = max(revision, m.Revision)
@@ -119,7 +121,7 @@ func makeRoom(members []Member, now time.Time) Action {
 			continue
 		}
 		full = true
-		if m.InUsePercent() <= Ample || now.Sub(m.Defragmented) >= retry {
+		if m.InUsePercent() <= Ample || m.Revision > m.Freed {
 			return Action{Kind: Defragment, Member: m.Name, Revision: revision}
 		}
 	}

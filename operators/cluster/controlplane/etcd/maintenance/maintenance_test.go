@@ -30,6 +30,10 @@ func defragmented(ago time.Duration) func(*maintenance.Member) {
 	return func(m *maintenance.Member) { m.Defragmented = now.Add(-ago) }
 }
 
+func freed(revision int64) func(*maintenance.Member) {
+	return func(m *maintenance.Member) { m.Freed = revision }
+}
+
 func TestPlan(t *testing.T) {
 	nothing := maintenance.Action{}
 	defragment := func(name string) maintenance.Action {
@@ -57,10 +61,10 @@ func TestPlan(t *testing.T) {
 		"nobody while a database is damaged":         {[]maintenance.Member{member("a", 900, 10, corrupt, noSpace)}, nothing},
 		"full: history is dropped, and what it took": {[]maintenance.Member{member("a", 1000, 990, noSpace, leader)}, drop("a", 7)},
 		"full: of the furthest revision":             {[]maintenance.Member{member("a", 1000, 990, noSpace, leader), member("b", 1000, 990, ahead)}, drop("b", 9)},
-		"full: nothing was freed just now":           {[]maintenance.Member{member("a", 1000, 990, noSpace, leader, defragmented(5*time.Minute-1))}, nothing},
-		"full: nothing was freed a while ago":        {[]maintenance.Member{member("a", 1000, 990, noSpace, leader, defragmented(5*time.Minute))}, drop("a", 7)},
-		"full: the other one may free some":          {[]maintenance.Member{member("a", 1000, 990, noSpace, leader), member("b", 1000, 990, defragmented(0))}, drop("a", 7)},
-		"full: room is made without any rest":        {[]maintenance.Member{member("a", 1000, 850, noSpace, leader, defragmented(0))}, drop("a", 7)},
+		"full: nothing was deleted since":            {[]maintenance.Member{member("a", 1000, 990, noSpace, leader, defragmented(time.Hour), freed(7))}, nothing},
+		"full: something was deleted just now":       {[]maintenance.Member{member("a", 1000, 990, noSpace, leader, defragmented(0), freed(6))}, drop("a", 7)},
+		"full: the other one may free some":          {[]maintenance.Member{member("a", 1000, 990, noSpace, leader), member("b", 1000, 990, freed(7))}, drop("a", 7)},
+		"full: room is made without any rest":        {[]maintenance.Member{member("a", 1000, 850, noSpace, leader, defragmented(0), freed(7))}, drop("a", 7)},
 		"full: followers go before":                  {[]maintenance.Member{member("a", 1000, 10, noSpace, leader), member("b", 1000, 10, noSpace)}, drop("b", 7)},
 		"full: the alarm stays until all are":        {[]maintenance.Member{member("a", 1000, 10, noSpace, leader), member("b", 10, 10, noSpace)}, drop("a", 7)},
 		"full: the alarm stays without one":          {[]maintenance.Member{member("a", 10, 10, noSpace, leader), member("b", 0, 0, silent)}, nothing},
