@@ -76,7 +76,7 @@ func (w *Writer) write(object runtime.ApplyConfiguration, observed client.Object
 	to := target{
 		kind: meta.TypeMeta, key: types.NamespacedName{Namespace: meta.Namespace, Name: meta.Name}, status: status,
 	}
-	if before, known := w.written.Get(to); known && before.(record).stands(desired, observed, status) {
+	if before, known := w.written.Get(to); known && before.(record).stands(desired, encoded, observed, status) {
 		return nil
 	}
 	if err := request(); err != nil {
@@ -93,17 +93,24 @@ func (w *Writer) write(object runtime.ApplyConfiguration, observed client.Object
 	return nil
 }
 
-// stands reports whether the object still is as it was applied. An object whose
-// spec is counted in generations may have changed otherwise, in its status: that
-// is no reason to write its spec.
-func (r record) stands(desired [sha256.Size]byte, observed client.Object, status bool) bool {
+// stands reports whether the object still is as it was applied. Others write
+// other parts of it, which is no reason to write these: a spec is counted in
+// generations, and of metadata and status it is seen whether they still have what
+// was applied. Other objects are restored whatever somebody has added to them.
+func (r record) stands(desired [sha256.Size]byte, encoded []byte, observed client.Object, status bool) bool {
 	if r.desired != desired || absent(observed) || observed.GetUID() != r.uid {
 		return false
 	}
-	if !status && r.generation > 0 {
-		return observed.GetGeneration() == r.generation
+	switch {
+	case observed.GetResourceVersion() == r.resourceVersion:
+		return true
+	case status:
+		return holds(observed, encoded, "status")
+	case r.generation > 0:
+		return observed.GetGeneration() == r.generation && holds(observed, encoded, "metadata")
+	default:
+		return false
 	}
-	return observed.GetResourceVersion() == r.resourceVersion
 }
 
 // absent is true of nil, also as a pointer inside the interface.

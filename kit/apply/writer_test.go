@@ -21,7 +21,7 @@ import (
 
 const owner client.FieldOwner = "test"
 
-// writes counts what reaches the API server.
+// counting makes a client, and counts what it has the API server write.
 func counting(t *testing.T) (c client.Client, writes *int) {
 	t.Helper()
 	ctrl.SetLogger(logr.Discard())
@@ -131,6 +131,9 @@ func TestWriterLeavesASpecAloneWhenTheStatusChanges(t *testing.T) {
 	status := func(reason string) *corev1ac.PodApplyConfiguration {
 		return corev1ac.Pod("p", "default").WithStatus(corev1ac.PodStatus().WithReason(reason))
 	}
+	if err := writer.Apply(t.Context(), spec(), nil); err != nil {
+		t.Fatal(err)
+	}
 	for _, step := range []struct {
 		what string
 		do   func(observed *corev1.Pod) error
@@ -141,11 +144,6 @@ func TestWriterLeavesASpecAloneWhenTheStatusChanges(t *testing.T) {
 		{"same status", func(p *corev1.Pod) error { return writer.ApplyStatus(t.Context(), status("A"), p) }, 0},
 		{"other status", func(p *corev1.Pod) error { return writer.ApplyStatus(t.Context(), status("B"), p) }, 1},
 	} {
-		if *writes == 0 {
-			if err := writer.Apply(t.Context(), spec(), nil); err != nil {
-				t.Fatal(err)
-			}
-		}
 		before := *writes
 		if err := step.do(get(t, c, "p", &corev1.Pod{})); err != nil {
 			t.Fatalf("%s: %v", step.what, err)
@@ -165,6 +163,81 @@ func TestWriterLeavesASpecAloneWhenTheStatusChanges(t *testing.T) {
 	}
 	if got := get(t, c, "p", &corev1.Pod{}).Status.Reason; got != "B" {
 		t.Errorf("status has reason %q after somebody else changed it, want B", got)
+	}
+}
+
+// Several owners share a status: what one writes is no reason for the other to write again.
+func TestWriterSharesAStatus(t *testing.T) {
+	c, writes := counting(t)
+	if err := c.Create(t.Context(), &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "shared"},
+		Spec:       corev1.PodSpec{Containers: []corev1.Container{{Name: "c", Image: "i"}}},
+	}); err != nil {
+		t.Fatal(err)
+	}
+	one, other := apply.NewWriter(c, owner), apply.NewWriter(c, "other")
+	step := func(what string, writer *apply.Writer, conditionType, message string, want int) {
+		t.Helper()
+		*writes = 0
+		condition := corev1ac.PodCondition().WithType(corev1.PodConditionType(conditionType)).WithStatus(corev1.ConditionTrue).WithMessage(message)
+		status := corev1ac.Pod("shared", "default").WithStatus(corev1ac.PodStatus().WithConditions(condition))
+		if err := writer.ApplyStatus(t.Context(), status, get(t, c, "shared", &corev1.Pod{})); err != nil {
+			t.Fatal(err)
+		}
+		if *writes != want {
+			t.Errorf("%s: %d writes, want %d", what, *writes, want)
+		}
+	}
+	step("the first owner", one, "A", "", 1)
+	step("the second owner", other, "B", "first", 1)
+	step("the first one has nothing new", one, "A", "", 0)
+	step("the second one has", other, "B", "second", 1)
+	step("the first one still has nothing new", one, "A", "", 0)
+
+	pod := get(t, c, "shared", &corev1.Pod{})
+	for n := range pod.Status.Conditions {
+		pod.Status.Conditions[n].Status = corev1.ConditionFalse
+	}
+	if err := c.Status().Update(t.Context(), pod); err != nil {
+		t.Fatal(err)
+	}
+	step("somebody else changed the first one's", one, "A", "", 1)
+}
+
+// What is written into the metadata is restored, too, though no generation counts it.
+func TestWriterRestoresMetadata(t *testing.T) {
+	c, writes := counting(t)
+	writer := apply.NewWriter(c, owner)
+	wanted := func() *corev1ac.PodApplyConfiguration {
+		return corev1ac.Pod("labelled", "default").WithAnnotations(map[string]string{"mine": "a"}).
+			WithSpec(corev1ac.PodSpec().WithContainers(corev1ac.Container().WithName("c").WithImage("i")))
+	}
+	if err := writer.Apply(t.Context(), wanted(), nil); err != nil {
+		t.Fatal(err)
+	}
+	for what, test := range map[string]struct {
+		annotations map[string]string
+		want        int
+	}{
+		"others' are left alone": {map[string]string{"mine": "a", "others": "b"}, 0},
+		"one was changed":        {map[string]string{"mine": "b"}, 1},
+		"one was removed":        {nil, 1},
+	} {
+		pod := get(t, c, "labelled", &corev1.Pod{})
+		pod.Annotations = test.annotations
+		if err := c.Update(t.Context(), pod); err != nil {
+			t.Fatal(err)
+		}
+		*writes = 0
+		if err := writer.Apply(t.Context(), wanted(), pod); err != nil {
+			t.Fatal(err)
+		}
+		if *writes != test.want {
+			t.Errorf("%s: %d writes, want %d", what, *writes, test.want)
+		}
+		if got := get(t, c, "labelled", &corev1.Pod{}).Annotations["mine"]; got != "a" {
+			t.Errorf("%s: the annotation is %q, want a", what, got)
+		}
 	}
 }
 
