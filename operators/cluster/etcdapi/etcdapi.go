@@ -18,12 +18,16 @@ import (
 	"time"
 )
 
+// Timeout bounds what is asked of one tenant's members at a time: their status,
+// a compaction and a defragmentation.
+const Timeout = callTimeout + 2*maintenanceTimeout
+
 const (
 	// callTimeout bounds a call of a member.
 	callTimeout = 5 * time.Second
-	// defragmentTimeout bounds a defragmentation. A member answers nobody
-	// meanwhile, and its kubelet restarts what answers nobody for about as long.
-	defragmentTimeout = 90 * time.Second
+	// maintenanceTimeout bounds a compaction, and a defragmentation, during which a
+	// member answers nobody: its kubelet restarts what answers nobody for about as long.
+	maintenanceTimeout = 90 * time.Second
 	// maxAnswer bounds an answer in bytes; they have some hundred.
 	maxAnswer = 64 << 10
 
@@ -99,7 +103,7 @@ func (c *Client) Compact(ctx context.Context, member string, revision int64) err
 		// Else it is done when it suits the member.
 		Physical bool `json:"physical"`
 	}{revision, true}
-	err := c.call(ctx, callTimeout, member, "kv/compaction", request, nil)
+	err := c.call(ctx, maintenanceTimeout, member, "kv/compaction", request, nil)
 	var refused *refusal
 	if errors.As(err, &refused) && refused.Code == outOfRange {
 		return nil
@@ -110,7 +114,7 @@ func (c *Client) Compact(ctx context.Context, member string, revision int64) err
 // Defragment has one member give back what is free in its database. It answers
 // nobody until it is done.
 func (c *Client) Defragment(ctx context.Context, member string) error {
-	return c.call(ctx, defragmentTimeout, member, "maintenance/defragment", struct{}{}, nil)
+	return c.call(ctx, maintenanceTimeout, member, "maintenance/defragment", struct{}{}, nil)
 }
 
 // alarm of a member.
@@ -125,8 +129,8 @@ type alarmRequest struct {
 	alarm
 }
 
-// LetWrite ends the alarms of members that had no space, and no others.
-func (c *Client) LetWrite(ctx context.Context, member string) error {
+// Disarm ends the alarms of members that had no space, and no others.
+func (c *Client) Disarm(ctx context.Context, member string) error {
 	var raised struct {
 		Alarms []alarm `json:"alarms"`
 	}

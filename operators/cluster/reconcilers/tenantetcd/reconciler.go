@@ -4,11 +4,13 @@ package tenantetcd
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/tools/events"
@@ -20,6 +22,7 @@ import (
 	slipwayac "slipway.dev/api/applyconfiguration/api/v1alpha1"
 	"slipway.dev/api/v1alpha1"
 	"slipway.dev/kit/apply"
+	"slipway.dev/kit/conditions"
 	"slipway.dev/operators/cluster/controlplane/etcd/maintenance"
 	"slipway.dev/operators/cluster/etcdapi"
 	"slipway.dev/operators/cluster/report"
@@ -47,7 +50,7 @@ type Reconciler struct {
 	recorder events.EventRecorder
 
 	writer *apply.Writer
-	rests  rests
+	known  history
 }
 
 // New makes a Reconciler that reaches members with dial.
@@ -63,9 +66,16 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	hosted := v1alpha1.HostedNamespace(request.Namespace, request.Name)
 	cluster := &v1alpha1.TenantCluster{}
 	err := r.client.Get(ctx, request.NamespacedName, cluster)
-	if err != nil || !cluster.DeletionTimestamp.IsZero() {
-		r.rests.forget(hosted)
-		return ctrl.Result{}, client.IgnoreNotFound(err)
+	if apierrors.IsNotFound(err) {
+		r.known.forget(hosted)
+		return ctrl.Result{}, nil
+	}
+	if err != nil {
+		return ctrl.Result{}, err
+	}
+	if !cluster.DeletionTimestamp.IsZero() {
+		gone := conditions.False(v1alpha1.ConditionEtcdReady, report.ReasonDeleting, "the tenant is being removed")
+		return ctrl.Result{}, r.report(ctx, cluster, gone)
 	}
 	seats, err := r.seats(ctx, cluster, hosted)
 	if err != nil {
@@ -84,7 +94,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	}
 	seen := ask(ctx, members, seats)
 	for n := range seen {
-		last := r.rests.last(hosted, seen[n].Name)
+		last := r.known.last(hosted, seen[n].Name)
 		seen[n].Defragmented, seen[n].Freed = last.begun, last.freed
 	}
 	if err := r.report(ctx, cluster, report.Etcd(seen, cluster.Spec.ControlPlane.Etcd.Storage, before)); err != nil {
@@ -108,21 +118,22 @@ func (r *Reconciler) maintain(
 	var err error
 	switch action.Kind {
 	case maintenance.Defragment:
-		last := r.rests.last(hosted, action.Member)
+		last := r.known.last(hosted, action.Member)
 		last.begun = now
-		r.rests.keep(hosted, action.Member, last)
+		r.known.keep(hosted, action.Member, last)
 		if action.Revision > 0 {
 			err = members.Compact(ctx, address, action.Revision)
 		}
 		if err == nil {
 			err = members.Defragment(ctx, address)
 		}
-		if err == nil {
-			last.freed = action.Revision
-			r.rests.keep(hosted, action.Member, last)
+		// A member that was told to goes on after nobody waits for it any more.
+		if err == nil || errors.Is(err, context.DeadlineExceeded) {
+			last.freed = max(last.freed, action.Revision)
+			r.known.keep(hosted, action.Member, last)
 		}
 	case maintenance.Disarm:
-		err = members.LetWrite(ctx, address)
+		err = members.Disarm(ctx, address)
 	case maintenance.Nothing:
 		return period
 	}
@@ -155,32 +166,32 @@ type defragmentation struct {
 	freed int64
 }
 
-// rests are the last defragmentations of members, by hosted namespace and pod.
-type rests struct {
+// history has the last defragmentation of each member, by hosted namespace and pod.
+type history struct {
 	mu      sync.Mutex
 	tenants map[string]map[string]defragmentation
 }
 
-func (r *rests) last(hosted, pod string) defragmentation {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.tenants[hosted][pod]
+func (h *history) last(hosted, pod string) defragmentation {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.tenants[hosted][pod]
 }
 
-func (r *rests) keep(hosted, pod string, last defragmentation) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.tenants == nil {
-		r.tenants = map[string]map[string]defragmentation{}
+func (h *history) keep(hosted, pod string, last defragmentation) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.tenants == nil {
+		h.tenants = map[string]map[string]defragmentation{}
 	}
-	if r.tenants[hosted] == nil {
-		r.tenants[hosted] = map[string]defragmentation{}
+	if h.tenants[hosted] == nil {
+		h.tenants[hosted] = map[string]defragmentation{}
 	}
-	r.tenants[hosted][pod] = last
+	h.tenants[hosted][pod] = last
 }
 
-func (r *rests) forget(hosted string) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	delete(r.tenants, hosted)
+func (h *history) forget(hosted string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	delete(h.tenants, hosted)
 }

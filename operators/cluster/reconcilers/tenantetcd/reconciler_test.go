@@ -204,6 +204,16 @@ func TestReconciler(t *testing.T) {
 	}
 	e.store.start()
 	e.want("True Ready: ")
+
+	cluster := e.cluster()
+	cluster.Finalizers = []string{"example.com/keep"}
+	if err := e.client.Update(e.Context(), cluster); err != nil {
+		t.Fatal(err)
+	}
+	if err := e.client.Delete(e.Context(), cluster); err != nil {
+		t.Fatal(err)
+	}
+	e.want("False Deleting: ")
 }
 
 // Room that is free already is given back before there is an alarm, and not

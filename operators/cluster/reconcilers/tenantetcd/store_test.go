@@ -161,7 +161,7 @@ func (s *store) must(input []byte, arguments ...string) {
 	}
 }
 
-// put writes an object of one mebibyte, and reports whether there was room.
+// put writes an object, and reports whether there was room.
 func (s *store) put(key string) bool {
 	s.Helper()
 	output, err := s.control(bytes.Repeat([]byte("x"), size), "put", key)
