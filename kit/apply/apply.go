@@ -31,6 +31,16 @@ func Status(ctx context.Context, c client.Client, owner client.FieldOwner, objec
 	return nil
 }
 
+// Resize applies the resources of a running pod as owner. One that is gone is no
+// error: its successor has its own.
+func Resize(ctx context.Context, c client.Client, owner client.FieldOwner, pod runtime.ApplyConfiguration) error {
+	err := c.SubResource("resize").Apply(ctx, pod, owner, client.ForceOwnership)
+	if client.IgnoreNotFound(err) != nil {
+		return fmt.Errorf("resize %s: %w", describe(pod), err)
+	}
+	return nil
+}
+
 // Prune deletes those of the observed objects whose names are not wanted.
 func Prune[T client.Object](ctx context.Context, c client.Client, observed []T, wanted sets.Set[string]) error {
 	for _, object := range observed {

@@ -20,8 +20,13 @@ type Resources struct {
 // What an API server has where its TenantCluster says nothing: it asks for what
 // an idle one uses, 154 MiB and 16 m, so that a node is full when it is full and
 // not before. The limit is for a tenant that floods its API.
+//
+// Requests of CPU time are also how a busy node shares it out. A control plane
+// that starts has much to do, once, and gets more than those that run, whatever
+// these are busy with; then it is resized to what it needs (ADR 10).
 const (
 	apiServerCPU         = 25 // milli-cores
+	apiServerStartCPU    = 200
 	apiServerMemory      = 160 * mebibyte
 	apiServerMemoryLimit = 1024 * mebibyte
 )
@@ -67,6 +72,38 @@ func (t Tenant) Resources(component string) Resources {
 	return result
 }
 
+// starting is what a component asks for until its control plane is ready.
+func (r Resources) starting(component string) Resources {
+	cpu := resource.NewMilliQuantity(scale(apiServerStartCPU, shares[component].cpu), resource.DecimalSI)
+	if limit, limited := r.Limits[corev1.ResourceCPU]; limited && cpu.Cmp(limit) > 0 {
+		cpu = &limit
+	}
+	if cpu.Cmp(*r.Requests.Cpu()) > 0 {
+		r.Requests = maps.Clone(r.Requests)
+		r.Requests[corev1.ResourceCPU] = *cpu
+	}
+	return r
+}
+
+// Settle is the resize of a pod that asks for more CPU time than its component
+// needs once it has started; nil when there is none. It is no new pod: only the
+// node's shares change.
+func (t Tenant) Settle(pod *corev1.Pod) *corev1ac.PodApplyConfiguration {
+	component := pod.Labels[LabelComponent]
+	if _, known := shares[component]; !known || pod.DeletionTimestamp != nil {
+		return nil
+	}
+	settled := t.Resources(component).Requests[corev1.ResourceCPU]
+	for _, container := range pod.Spec.Containers {
+		if container.Name == component && container.Resources.Requests.Cpu().Cmp(settled) > 0 {
+			return corev1ac.Pod(pod.Name, pod.Namespace).WithUID(pod.UID).WithSpec(corev1ac.PodSpec().
+				WithContainers(corev1ac.Container().WithName(component).WithResources(corev1ac.ResourceRequirements().
+					WithRequests(corev1.ResourceList{corev1.ResourceCPU: settled}))))
+		}
+	}
+	return nil
+}
+
 // WithMemoryLimit sets a limit in bytes, which is never below the request.
 func (r Resources) WithMemoryLimit(limit int64) Resources {
 	limit = max(limit, leastMemoryLimit, r.Requests.Memory().Value())
@@ -76,7 +113,8 @@ func (r Resources) WithMemoryLimit(limit int64) Resources {
 
 // apiServerResources are the user's where the user has given any. A request
 // above its limit, which Kubernetes would refuse, is lowered to it. Somebody who
-// asks for a lot without a limit is not held to less than twice that.
+// asks for a lot without a limit is held to that, because it is what the
+// platform's maximum has been compared with.
 func (t Tenant) apiServerResources() Resources {
 	wanted := t.Spec.ControlPlane.Resources
 	result := Resources{
@@ -88,7 +126,7 @@ func (t Tenant) apiServerResources() Resources {
 	}
 	maps.Copy(result.Requests, wanted.Requests)
 	memory := result.Requests.Memory().Value()
-	result.Limits[corev1.ResourceMemory] = mebibytes(max(apiServerMemoryLimit, 2*memory))
+	result.Limits[corev1.ResourceMemory] = mebibytes(max(apiServerMemoryLimit, memory))
 	maps.Copy(result.Limits, wanted.Limits)
 	for name, request := range result.Requests {
 		if limit, limited := result.Limits[name]; limited && request.Cmp(limit) > 0 {

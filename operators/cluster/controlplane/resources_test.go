@@ -7,6 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"slipway.dev/api/v1alpha1"
 	"slipway.dev/operators/cluster/controlplane"
@@ -49,8 +50,8 @@ func TestResources(t *testing.T) {
 		},
 		"a large request raises the limit": {
 			requests:  list("1", "2Gi"),
-			apiServer: "1 2Gi, limits 0 4Gi", etcd: "600m 409Mi, limits 0 0",
-			controllers: "400m 512Mi, limits 0 2Gi", scheduler: "200m 256Mi, limits 0 1Gi",
+			apiServer: "1 2Gi, limits 0 2Gi", etcd: "600m 409Mi, limits 0 0",
+			controllers: "400m 512Mi, limits 0 1Gi", scheduler: "200m 256Mi, limits 0 512Mi",
 		},
 		"a small request is the API server's alone": {
 			requests:  list("1m", "1Mi"),
@@ -100,5 +101,44 @@ func TestALimitIsNeverBelowTheRequest(t *testing.T) {
 	tenant.Spec.ControlPlane.Resources.Requests = list("", "8Gi")
 	if got := describe(tenant.Resources(controlplane.Etcd).WithMemoryLimit(1 << 20)); got != "15m 1638Mi, limits 0 1638Mi" {
 		t.Error(got)
+	}
+}
+
+// A component asks for more until its control plane is ready, and is then resized to what Resources says.
+func TestSettle(t *testing.T) {
+	for name, test := range map[string]struct {
+		component, asked string
+		limits           corev1.ResourceList
+		want             string
+	}{
+		"an API server that has started":     {controlplane.APIServer, "200m", nil, "25m"},
+		"an etcd that has":                   {controlplane.Etcd, "120m", nil, "15m"},
+		"one that is settled":                {controlplane.APIServer, "25m", nil, ""},
+		"one that asks for less":             {controlplane.APIServer, "20m", nil, ""},
+		"one below its limit":                {controlplane.APIServer, "100m", list("100m", ""), "25m"},
+		"a pod that is none of the platform": {"something", "200m", nil, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			tenant := controlplanetest.Tenant()
+			tenant.Spec.ControlPlane.Resources.Limits = test.limits
+			got := ""
+			pod := &corev1.Pod{
+				ObjectMeta: metav1.ObjectMeta{Labels: map[string]string{controlplane.LabelComponent: test.component}},
+				Spec: corev1.PodSpec{Containers: []corev1.Container{
+					{Name: "other", Resources: corev1.ResourceRequirements{Requests: list("1", "")}},
+					{Name: test.component, Resources: corev1.ResourceRequirements{Requests: list(test.asked, "1Mi")}},
+				}},
+			}
+			if resize := tenant.Settle(pod); resize != nil {
+				container := resize.Spec.Containers[0]
+				got = container.Resources.Requests.Cpu().String()
+				if *container.Name != test.component || len(*container.Resources.Requests) != 1 {
+					t.Errorf("container %s is resized to %v", *container.Name, *container.Resources.Requests)
+				}
+			}
+			if got != test.want {
+				t.Errorf("resized to %q, want %q", got, test.want)
+			}
+		})
 	}
 }

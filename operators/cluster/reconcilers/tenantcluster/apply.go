@@ -37,6 +37,11 @@ func (r *Reconciler) apply(ctx context.Context, wanted *desired.State) (updated 
 		}
 		updated = updated || changed
 	}
+	for _, resize := range wanted.Resizes {
+		if err := apply.Resize(ctx, r.client, owner, resize); err != nil {
+			return updated, err
+		}
+	}
 	unwanted := make([]client.Object, len(wanted.Unwanted))
 	for n, object := range wanted.Unwanted {
 		unwanted[n] = object

@@ -12,6 +12,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"slipway.dev/api/v1alpha1"
+	"slipway.dev/operators/cluster/controlplane"
 )
 
 func tenantComesUp(e *environment) {
@@ -250,6 +251,43 @@ func unchangedTenantCausesNoWrites(e *environment) {
 	e.bringUp()
 	e.wantCondition(v1alpha1.ConditionReady, "True Ready")
 	wantNone("settled")
+}
+
+// While a control plane starts, it goes before those that run.
+func podsThatHaveStartedAskForLess(e *environment) {
+	e.createCluster(pools(map[string]any{"name": "a"}))
+	e.bringUp()
+	set, pod := &appsv1.StatefulSet{}, &corev1.Pod{}
+	e.updateStatus(set, e.hosted, controlplane.Etcd, func() { set.Status.ReadyReplicas, set.Status.AvailableReplicas = 0, 0 })
+	e.reconcile()
+	e.create(&corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{Namespace: e.hosted, Name: "etcd-0", Labels: set.Spec.Template.Labels},
+		Spec: corev1.PodSpec{Containers: []corev1.Container{{
+			Name: controlplane.Etcd, Image: "i", Resources: set.Spec.Template.Spec.Containers[0].Resources,
+		}}},
+	})
+	e.updateStatus(pod, e.hosted, "etcd-0", func() {
+		pod.Status.Phase = corev1.PodRunning
+		pod.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodReady, Status: corev1.ConditionTrue}}
+	})
+	want := func(when, cpu string) {
+		e.Helper()
+		e.get(pod, e.hosted, "etcd-0")
+		if got := pod.Spec.Containers[0].Resources.Requests; got.Cpu().String() != cpu || got.Memory().String() != "32Mi" {
+			e.Errorf("%s: etcd asks for %v, want %s of CPU time and 32Mi", when, got, cpu)
+		}
+	}
+	e.reconcile()
+	want("the control plane starts", "120m")
+	e.runStatefulSet(controlplane.Etcd)
+	e.reconcile()
+	e.wantCondition(v1alpha1.ConditionControlPlaneReady, "True Ready")
+	want("the control plane runs", "15m")
+	e.writes = 0
+	e.reconcile()
+	if e.writes != 0 {
+		e.Errorf("%d writes when everything has its size", e.writes)
+	}
 }
 
 // A claim may have been changed by hand, and its StatefulSet deleted to be made anew.

@@ -59,6 +59,7 @@ func TestReconciler(t *testing.T) {
 		"foreign-namespace-is-left-alone":     foreignNamespaceIsLeftAlone,
 		"unchanged-tenant-causes-no-writes":   unchangedTenantCausesNoWrites,
 		"claims-are-left-alone":               claimsAreLeftAlone,
+		"pods-that-have-started-ask-for-less": podsThatHaveStartedAskForLess,
 		"ready-is-of-this-generation":         readyIsOfThisGeneration,
 		"operations-and-their-timeline":       operationsAndTheirTimeline,
 		"events-are-sent-once":                eventsAreSentOnce,
