@@ -2,6 +2,7 @@ package tenantcluster
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -10,6 +11,7 @@ import (
 
 	"slipway.dev/api/v1alpha1"
 	"slipway.dev/kit/finalizer"
+	"slipway.dev/kit/grants"
 	"slipway.dev/operators/cluster/desired"
 	"slipway.dev/operators/cluster/hosted"
 	"slipway.dev/operators/cluster/observed"
@@ -37,6 +39,10 @@ func (r *Reconciler) delete(ctx context.Context, cluster *v1alpha1.TenantCluster
 func (r *Reconciler) finish(ctx context.Context, cluster *v1alpha1.TenantCluster) error {
 	secret := &metav1.PartialObjectMetadata{TypeMeta: hosted.SecretKind}
 	err := r.client.Get(ctx, client.ObjectKey{Namespace: cluster.Namespace, Name: desired.KubeconfigName(cluster)}, secret)
+	if errors.Is(err, grants.ErrNotGranted) {
+		// There was none, or Kubernetes collects it: the TenantCluster owns it.
+		return finalizer.Remove(ctx, r.client, cluster, Finalizer)
+	}
 	if client.IgnoreNotFound(err) != nil {
 		return fmt.Errorf("get kubeconfig Secret: %w", err)
 	}

@@ -1,16 +1,21 @@
 package tenantcluster
 
 import (
+	"context"
 	"slices"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/cluster"
 
 	"slipway.dev/api/v1alpha1"
 	"slipway.dev/kit/finalizer"
+	"slipway.dev/kit/testenv"
 	"slipway.dev/operators/cluster/deletion"
+	"slipway.dev/operators/cluster/hosted"
 )
 
 func (e *environment) deleteCluster() {
@@ -126,4 +131,49 @@ func deletionOfAHalfCreatedTenant(e *environment) {
 	e.deleteCluster()
 	e.reconcile()
 	e.gone(&v1alpha1.TenantCluster{}, e.team, "demo")
+}
+
+// A TenantCluster goes, too, where the operator has never been let into the
+// team's namespace: with the caches and the rights that it has.
+func deletionWithoutAGrant(e *environment) {
+	e.create(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: e.hosted}})
+	e.createCluster(pools())
+	e.reconcile()
+	e.gone(&rbacv1.RoleBinding{}, e.team, v1alpha1.GrantClusterOperator)
+	e.deleteCluster()
+
+	operator := e.operator()
+	reader := hosted.Reader{Cache: operator.GetClient(), Live: operator.GetAPIReader()}
+	e.reconciler = New(operator.GetClient(), reader, hosted.NewGrants(operator.GetClient(), testenv.ChartNamespace), testConfig(), e.clock, e.recorder)
+	e.reconcileOnce()
+	e.gone(&v1alpha1.TenantCluster{}, e.team, "demo")
+}
+
+// operator runs the caches of the operator, with the rights that the chart gives.
+func (e *environment) operator() cluster.Cluster {
+	e.Helper()
+	options, err := hosted.CacheOptions()
+	if err != nil {
+		e.Fatal(err)
+	}
+	account := testenv.Account(e, e.config, "../../../../charts/cluster-operator", "cluster-operator")
+	operator, err := cluster.New(account, func(o *cluster.Options) {
+		o.Scheme, o.Cache, o.NewCache = newScheme(e), options, hosted.NewCache
+	})
+	if err != nil {
+		e.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- operator.Start(ctx) }()
+	e.Cleanup(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			e.Errorf("end caches: %v", err)
+		}
+	})
+	if !operator.GetCache().WaitForCacheSync(ctx) {
+		e.Fatal("caches did not sync")
+	}
+	return operator
 }

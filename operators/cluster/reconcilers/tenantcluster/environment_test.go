@@ -68,6 +68,7 @@ func TestReconciler(t *testing.T) {
 		"deletion-of-a-running-tenant":        deletionOfARunningTenant,
 		"deletion-goes-on-without-what-hangs": deletionGoesOnWithoutWhatHangs,
 		"deletion-of-a-half-created-tenant":   deletionOfAHalfCreatedTenant,
+		"deletion-without-a-grant":            deletionWithoutAGrant,
 		"manager-is-woken-by-everything":      managerIsWokenByEverything,
 	} {
 		t.Run(name, func(t *testing.T) { test(newEnvironment(t, config, name)) })
