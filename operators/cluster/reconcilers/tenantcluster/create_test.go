@@ -217,9 +217,13 @@ func replicasBelongToWhoeverScales(e *environment) {
 func foreignNamespaceIsLeftAlone(e *environment) {
 	e.create(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: e.hosted}})
 	e.createCluster(pools())
-	e.reconcile()
+	result := e.reconcile()
 	e.wantCondition(v1alpha1.ConditionReady, "False NamespaceConflict: Namespace "+e.hosted+
 		" exists and belongs to something else; delete it, or choose another name for the TenantCluster")
+	// Its deletion, which the message asks for, would wake nobody.
+	if result.RequeueAfter <= 0 || result.RequeueAfter > time.Minute {
+		e.Errorf("looks again after %v", result.RequeueAfter)
+	}
 	if err := e.client.Delete(e.Context(), e.cluster()); err != nil {
 		e.Fatal(err)
 	}

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/client-go/tools/events"
@@ -35,6 +36,10 @@ const (
 
 // remembered is of how many TenantClusters it is known what events have told.
 const remembered = 1 << 14
+
+// foreignRetry is when it is looked again whether what belongs to somebody else
+// is gone: it is not cached, so nothing wakes the TenantCluster.
+const foreignRetry = 30 * time.Second
 
 // Reconciler reconciles TenantClusters. It never asks a tenant's API.
 type Reconciler struct {
@@ -77,7 +82,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 		return ctrl.Result{}, err
 	}
 	if conflict != "" {
-		return ctrl.Result{}, r.report(ctx, cluster, report.NoNamespace(cluster, report.ReasonNamespaceConflict, conflict, r.clock.Now()))
+		return r.reportForeign(ctx, cluster, report.NoNamespace(cluster, report.ReasonNamespaceConflict, conflict, r.clock.Now()))
 	}
 	granted, err := r.grants.Tenant(ctx, cluster.Namespace, namespace.Name)
 	if apierrors.IsForbidden(err) {
@@ -104,6 +109,14 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 		return ctrl.Result{}, err
 	}
 	return ctrl.Result{}, errors.Join(r.report(ctx, cluster, report.Status(state, r.clock.Now())), err)
+}
+
+// reportForeign writes a status that asks somebody to remove something, and looks again.
+func (r *Reconciler) reportForeign(ctx context.Context, cluster *v1alpha1.TenantCluster, next report.Report) (ctrl.Result, error) {
+	if err := r.report(ctx, cluster, next); err != nil {
+		return ctrl.Result{}, err
+	}
+	return ctrl.Result{RequeueAfter: foreignRetry}, nil
 }
 
 // report writes a status, and tells of what has happened since the last one.
