@@ -65,11 +65,17 @@ func (g Grants) Hosted(ctx context.Context, hosted string) (there bool, err erro
 func (g Grants) ensure(ctx context.Context, grant *rbacv1ac.RoleBindingApplyConfiguration) (there bool, err error) {
 	binding := &rbacv1.RoleBinding{}
 	err = g.cache.Get(ctx, client.ObjectKey{Namespace: *grant.Namespace, Name: *grant.Name}, binding)
+	there = err == nil
 	if apierrors.IsNotFound(err) {
-		return false, g.writer.Apply(ctx, grant, nil)
+		binding, err = nil, nil
 	}
 	if err != nil {
 		return false, fmt.Errorf("get RoleBinding %s of %s: %w", *grant.Name, *grant.Namespace, err)
 	}
-	return true, g.writer.Apply(ctx, grant, binding)
+	err = g.writer.Apply(ctx, grant, binding)
+	if apierrors.IsInvalid(err) {
+		// A RoleBinding cannot come to refer to another role.
+		return there, fmt.Errorf("RoleBinding %s of Namespace %s belongs to something else; delete it: %w", *grant.Name, *grant.Namespace, err)
+	}
+	return there, err
 }

@@ -57,6 +57,7 @@ func TestReconciler(t *testing.T) {
 		"messages-name-what-blocks":           messagesNameWhatBlocks,
 		"replicas-belong-to-whoever-scales":   replicasBelongToWhoeverScales,
 		"foreign-namespace-is-left-alone":     foreignNamespaceIsLeftAlone,
+		"foreign-role-binding-is-named":       foreignRoleBindingIsNamed,
 		"unchanged-tenant-causes-no-writes":   unchangedTenantCausesNoWrites,
 		"claims-are-left-alone":               claimsAreLeftAlone,
 		"pods-that-have-started-ask-for-less": podsThatHaveStartedAskForLess,

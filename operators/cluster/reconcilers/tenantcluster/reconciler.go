@@ -85,8 +85,11 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 		return r.reportForeign(ctx, cluster, report.NoNamespace(cluster, report.ReasonNamespaceConflict, conflict, r.clock.Now()))
 	}
 	granted, err := r.grants.Tenant(ctx, cluster.Namespace, namespace.Name)
-	if apierrors.IsForbidden(err) {
+	if refused(err) {
 		reason := report.NoNamespace(cluster, report.ReasonNotGranted, conditions.FirstLine(err.Error()), r.clock.Now())
+		if apierrors.IsInvalid(err) {
+			return r.reportForeign(ctx, cluster, reason)
+		}
 		return ctrl.Result{}, errors.Join(r.report(ctx, cluster, reason), err)
 	}
 	if err != nil || !granted {
@@ -102,13 +105,18 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	}
 	updated, err := r.apply(ctx, wanted)
 	state := report.State{Seen: seen, Wanted: wanted, Updated: updated}
-	if apierrors.IsInvalid(err) || apierrors.IsForbidden(err) {
+	if refused(err) {
 		state.Refused = err.Error()
 	} else if err != nil {
 		// What is there is of neither this generation nor the one before: there is nothing true to report.
 		return ctrl.Result{}, err
 	}
 	return ctrl.Result{}, errors.Join(r.report(ctx, cluster, report.Status(state, r.clock.Now())), err)
+}
+
+// refused reports whether the API server does not take an object as it is.
+func refused(err error) bool {
+	return apierrors.IsInvalid(err) || apierrors.IsForbidden(err)
 }
 
 // reportForeign writes a status that asks somebody to remove something, and looks again.
