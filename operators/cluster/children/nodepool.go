@@ -54,20 +54,20 @@ func NodePools(t controlplane.Tenant) ([]*slipwayac.NodePoolApplyConfiguration, 
 // Handover gives a pool whose replicas the TenantCluster no longer sets to
 // whoever scales it, with the number it has. Applied by an owner of its own
 // before NodePools are: else the field would lose its last owner, and fall back
-// to its default.
-func Handover(t controlplane.Tenant, observed []v1alpha1.NodePool) []*slipwayac.NodePoolApplyConfiguration {
+// to its default. The result is by the pools' names.
+func Handover(t controlplane.Tenant, observed []v1alpha1.NodePool) map[string]*slipwayac.NodePoolApplyConfiguration {
 	free := map[string]bool{}
 	for _, pool := range t.Spec.NodePools {
 		free[pool.Name] = pool.Replicas == nil
 	}
-	var result []*slipwayac.NodePoolApplyConfiguration
+	result := map[string]*slipwayac.NodePoolApplyConfiguration{}
 	for _, pool := range observed {
 		if !free[pool.Name] || pool.Annotations[AnnotationReplicasFrom] == "" || pool.Spec.Replicas == nil {
 			continue
 		}
 		// Somebody may scale it at this moment: a number that is no longer its own is refused.
-		result = append(result, slipwayac.NodePool(pool.Name, t.HostedNamespace).WithResourceVersion(pool.ResourceVersion).
-			WithSpec(slipwayac.NodePoolSpec().WithReplicas(*pool.Spec.Replicas)))
+		result[pool.Name] = slipwayac.NodePool(pool.Name, t.HostedNamespace).WithResourceVersion(pool.ResourceVersion).
+			WithSpec(slipwayac.NodePoolSpec().WithReplicas(*pool.Spec.Replicas))
 	}
 	return result
 }

@@ -33,15 +33,16 @@ type Config struct {
 
 // Object is one object as it shall be, and as it is.
 type Object struct {
-	Desired runtime.ApplyConfiguration
+	// Handover of a NodePool comes before Desired, and belongs to an owner of its
+	// own; nil without one.
+	Handover *slipwayac.NodePoolApplyConfiguration
+	Desired  runtime.ApplyConfiguration
 	// Observed is nil when the object is not there.
 	Observed observed.Object
 }
 
 // State is what there shall be.
 type State struct {
-	// Handover comes before Objects, and belongs to an owner of its own.
-	Handover []*slipwayac.NodePoolApplyConfiguration
 	// Objects in the order in which they are written.
 	Objects []Object
 	// Unwanted objects are there and shall go.
@@ -195,13 +196,14 @@ func (b *builder) ports() error {
 }
 
 func (b *builder) pools() error {
-	b.Handover = children.Handover(b.tenant, values(b.seen.Pools))
+	handover := children.Handover(b.tenant, values(b.seen.Pools))
 	pools, err := children.NodePools(b.tenant)
 	if err != nil {
 		return err
 	}
 	for _, pool := range pools {
-		add(b, pool, observed.Named(b.seen.Pools, *pool.Name))
+		current := orNil(observed.Named(b.seen.Pools, *pool.Name))
+		b.Objects = append(b.Objects, Object{Handover: handover[*pool.Name], Desired: pool, Observed: current})
 	}
 	wanted := sets.New[string]()
 	for _, pool := range b.seen.Cluster.Spec.NodePools {

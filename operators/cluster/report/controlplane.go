@@ -14,15 +14,16 @@ import (
 	"slipway.dev/operators/cluster/observed"
 )
 
+// ReasonKubeconfigConflict is that of a Secret of somebody else in the place of
+// the user's kubeconfig.
+const ReasonKubeconfigConflict = "KubeconfigConflict"
+
 // ControlPlane is True when every component has the replicas it wants, in the
 // form that it shall have, and etcd takes writes. Otherwise its message names the
 // object that blocks: the first pod with a problem, in the order in which
 // components start.
 func ControlPlane(state State) metav1.Condition {
 	const conditionType = v1alpha1.ConditionControlPlaneReady
-	if state.Refused != "" {
-		return conditions.False(conditionType, ReasonWaiting, state.Refused)
-	}
 	// What cannot write restarts again and again, and is not what has to be mended.
 	if etcd := etcdFault(state.Seen.Cluster); etcd != nil {
 		return conditions.False(conditionType, etcd.Reason, etcd.Message)
@@ -33,7 +34,7 @@ func ControlPlane(state State) metav1.Condition {
 		}
 	}
 	if conflict := state.Wanted.Conflict; conflict != "" {
-		return conditions.False(conditionType, ReasonWaiting, conflict)
+		return conditions.False(conditionType, ReasonKubeconfigConflict, conflict)
 	}
 	if state.Wanted.Kubeconfig == "" {
 		return conditions.False(conditionType, ReasonProgressing, fmt.Sprintf("Service %s: no address from outside yet", controlplane.APIServer))

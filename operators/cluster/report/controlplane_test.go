@@ -138,15 +138,12 @@ func TestControlPlaneNamesWhatBlocks(t *testing.T) {
 		"a Deployment with an old pod beside the new": {
 			func(s *report.State) { s.Seen.Deployments[0].Status.Replicas = 2 }, "False Progressing: kube-controller-manager: is being rolled out",
 		},
-		"refused by the API": {
-			func(s *report.State) { s.Refused = "apply Secret x: exceeded quota" }, "False Waiting: apply Secret x: exceeded quota",
-		},
 		"no endpoint yet": {
 			func(s *report.State) { s.Wanted.Kubeconfig = "" }, "False Progressing: Service kube-apiserver: no address from outside yet",
 		},
 		"a foreign kubeconfig": {func(s *report.State) {
 			s.Wanted.Kubeconfig, s.Wanted.Conflict = "", "Secret demo-kubeconfig exists"
-		}, "False Waiting: Secret demo-kubeconfig exists"},
+		}, "False KubeconfigConflict: Secret demo-kubeconfig exists"},
 		"an API that answers nobody": {func(s *report.State) {
 			s.Seen.Cluster.Status.Conditions = []metav1.Condition{conditions.Unknown(v1alpha1.ConditionAddonsReady, tenantapi.ReasonUnreachable, "no answer")}
 		}, "Unknown TenantAPIUnreachable: no answer"},

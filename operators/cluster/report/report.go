@@ -32,8 +32,8 @@ type State struct {
 	// their status says of an older one does not count.
 	Seen   *observed.Tenant
 	Wanted *desired.State
-	// Refused is why the API did not take an object; empty when it took all.
-	Refused string
+	// Refused objects are those that the API did not take.
+	Refused []Refusal
 	// Updated: something else than numbers of workers was changed just now.
 	Updated bool
 }
@@ -42,12 +42,13 @@ type State struct {
 // Ready at the end, which counts AddonsReady too.
 func Conditions(state State) []metav1.Condition {
 	seen := state.Seen
-	pki := child(v1alpha1.ConditionPKIReady, pkiChild(seen))
-	network := child(v1alpha1.ConditionNetworkReady, networkChild(seen))
-	controlPlane := ControlPlane(state)
-	workers := workers(state)
-	dns := dns(seen)
-	ready := conditions.Summary(v1alpha1.ConditionReady, ReasonReady, pki, network, controlPlane, observedAddons(seen.Cluster), workers, dns)
+	pki := state.unlessRefused(child(v1alpha1.ConditionPKIReady, pkiChild(seen)))
+	network := state.unlessRefused(child(v1alpha1.ConditionNetworkReady, networkChild(seen)))
+	controlPlane := state.unlessRefused(ControlPlane(state))
+	workers := state.unlessRefused(workers(state))
+	dns := state.unlessRefused(dns(seen))
+	ready := conditions.Summary(v1alpha1.ConditionReady, ReasonReady,
+		refusedFirst(pki, network, controlPlane, observedAddons(seen.Cluster), workers, dns)...)
 	return []metav1.Condition{pki, network, controlPlane, workers, dns, ready}
 }
 
@@ -95,7 +96,7 @@ func Status(state State, now time.Time) Report {
 	if state.Wanted.Kubeconfig != "" {
 		status.WithKubeconfigSecretName(state.Wanted.Kubeconfig)
 	}
-	if version := runningVersion(seen); version != "" {
+	if version := runningVersion(state); version != "" {
 		status.WithVersion(version)
 	}
 	withProgress(status, operation, timeline)
@@ -140,10 +141,13 @@ func withProgress(status *slipwayac.TenantClusterStatusApplyConfiguration, opera
 }
 
 // runningVersion is the spec's version once all API servers run it, and until
-// then the version reported before.
-func runningVersion(seen *observed.Tenant) string {
-	if !rollout(seen, controlplane.APIServer).complete() {
-		return seen.Cluster.Status.Version
+// then the version reported before. Where they could not be changed, all may be
+// there of the version before.
+func runningVersion(state State) string {
+	set := observed.Named(state.Seen.StatefulSets, controlplane.APIServer)
+	written := state.Wanted.Waiting[controlplane.APIServer] == "" && !state.refused(set)
+	if !written || !rollout(state.Seen, controlplane.APIServer).complete() {
+		return state.Seen.Cluster.Status.Version
 	}
-	return string(seen.Cluster.Spec.Version)
+	return string(state.Seen.Cluster.Spec.Version)
 }

@@ -15,38 +15,59 @@ import (
 	"slipway.dev/api/v1alpha1"
 	"slipway.dev/kit/apply"
 	"slipway.dev/operators/cluster/desired"
+	"slipway.dev/operators/cluster/report"
 )
 
 // apply writes what shall be and prunes what shall not. The observed objects get
 // the generations that they have now, so that what their status says of an older
 // one does not count. updated reports whether something else was changed than
-// numbers of workers.
-func (r *Reconciler) apply(ctx context.Context, wanted *desired.State) (updated bool, err error) {
-	for _, pool := range wanted.Handover {
-		if err := apply.Objects(ctx, r.client, handoverOwner, pool); err != nil {
-			return updated, err
-		}
-	}
+// numbers of workers. An object that is refused does not keep others from being
+// written, but what shall not be stays: what replaces it may be missing.
+func (r *Reconciler) apply(ctx context.Context, wanted *desired.State) (updated bool, refusals []report.Refusal, err error) {
 	for _, object := range wanted.Objects {
-		if err := r.writer.Apply(ctx, object.Desired, object.Observed); err != nil {
-			return updated, err
+		err := r.write(ctx, object)
+		if refused(err) {
+			refusals = append(refusals, report.Refusal{Object: object, Err: err})
+			continue
+		}
+		if err != nil {
+			return updated, nil, err
 		}
 		changed, err := advance(object)
 		if err != nil {
-			return updated, err
+			return updated, nil, err
 		}
 		updated = updated || changed
 	}
 	for _, resize := range wanted.Resizes {
-		if err := apply.Resize(ctx, r.client, owner, resize); err != nil {
-			return updated, err
+		err := apply.Resize(ctx, r.client, owner, resize)
+		if refused(err) {
+			refusals = append(refusals, report.Refusal{Err: err})
+		} else if err != nil {
+			return updated, nil, err
 		}
+	}
+	if len(refusals) > 0 {
+		return updated, refusals, nil
 	}
 	unwanted := make([]client.Object, len(wanted.Unwanted))
 	for n, object := range wanted.Unwanted {
 		unwanted[n] = object
 	}
-	return updated, apply.Prune(ctx, r.client, unwanted, sets.New[string]())
+	err = apply.Prune(ctx, r.client, unwanted, sets.New[string]())
+	if refused(err) {
+		return updated, []report.Refusal{{Err: err}}, nil
+	}
+	return updated, nil, err
+}
+
+func (r *Reconciler) write(ctx context.Context, object desired.Object) error {
+	if object.Handover != nil {
+		if err := apply.Objects(ctx, r.client, handoverOwner, object.Handover); err != nil {
+			return err
+		}
+	}
+	return r.writer.Apply(ctx, object.Desired, object.Observed)
 }
 
 // advance sets the generation that the observed object has after it was written, and reports whether something else was changed than a number of

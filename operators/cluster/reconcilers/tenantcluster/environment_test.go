@@ -66,6 +66,7 @@ func TestReconciler(t *testing.T) {
 		"events-are-sent-once":                eventsAreSentOnce,
 		"silence-of-the-api":                  silenceOfTheAPI,
 		"refused-pods-are-named":              refusedPodsAreNamed,
+		"refusal-is-of-its-object":            refusalIsOfItsObject,
 		"deletion-of-a-running-tenant":        deletionOfARunningTenant,
 		"deletion-goes-on-without-what-hangs": deletionGoesOnWithoutWhatHangs,
 		"deletion-of-a-half-created-tenant":   deletionOfAHalfCreatedTenant,

@@ -103,15 +103,17 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	if err != nil {
 		return ctrl.Result{}, err
 	}
-	updated, err := r.apply(ctx, wanted)
-	state := report.State{Seen: seen, Wanted: wanted, Updated: updated}
-	if refused(err) {
-		state.Refused = err.Error()
-	} else if err != nil {
+	updated, refusals, err := r.apply(ctx, wanted)
+	if err != nil {
 		// What is there is of neither this generation nor the one before: there is nothing true to report.
 		return ctrl.Result{}, err
 	}
-	return ctrl.Result{}, errors.Join(r.report(ctx, cluster, report.Status(state, r.clock.Now())), err)
+	state := report.State{Seen: seen, Wanted: wanted, Refused: refusals, Updated: updated}
+	result := []error{r.report(ctx, cluster, report.Status(state, r.clock.Now()))}
+	for _, refusal := range refusals {
+		result = append(result, refusal.Err)
+	}
+	return ctrl.Result{}, errors.Join(result...)
 }
 
 // refused reports whether the API server does not take an object as it is.

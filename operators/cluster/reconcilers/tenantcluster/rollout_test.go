@@ -7,8 +7,12 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/tools/clientcmd"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"slipway.dev/api/v1alpha1"
 	"slipway.dev/kit/conditions"
@@ -193,4 +197,52 @@ func refusedPodsAreNamed(e *environment) {
 	e.reconcile()
 	e.wantCondition(v1alpha1.ConditionControlPlaneReady,
 		`False FailedCreate: StatefulSet etcd: create Pod etcd-0 in StatefulSet etcd failed error: pods "etcd-0" is forbidden: exceeded quota: small`)
+}
+
+// One object that the API does not take keeps no other from being written, and
+// is told of.
+func refusalIsOfItsObject(e *environment) {
+	spec := pools(map[string]any{"name": "a"})
+	spec["registries"] = []any{map[string]any{"host": "docker.io", "endpoint": "https://mirror.example.com", "caSecretName": "mirror-ca"}}
+	e.createCluster(spec)
+	source := &corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{Namespace: e.team, Name: "mirror-ca", Labels: map[string]string{v1alpha1.LabelShareWithWorkers: "true"}},
+		Data:       map[string][]byte{"ca.crt": []byte("pem")},
+	}
+	e.create(source)
+	e.bringUp()
+	e.wantCondition(v1alpha1.ConditionReady, "True Ready")
+	e.wantEvents("OperationBegan Create has begun", "ControlPlaneReady The control plane is ready", "OperationEnded Create is complete")
+
+	copied := &corev1.Secret{}
+	e.get(copied, e.hosted, "registry-ca-mirror-ca")
+	copied.Immutable = new(true)
+	source.Data["ca.crt"] = []byte("another")
+	for _, secret := range []*corev1.Secret{copied, source} {
+		if err := e.client.Update(e.Context(), secret); err != nil {
+			e.Fatal(err)
+		}
+	}
+	e.renew(v1alpha1.SecretAdmin)
+	for range 2 {
+		_, err := e.reconciler.Reconcile(e.Context(), ctrl.Request{NamespacedName: client.ObjectKey{Namespace: e.team, Name: "demo"}})
+		if !apierrors.IsInvalid(err) {
+			e.Errorf("reconcile: %v, want what the API says, to be tried again", err)
+		}
+	}
+	const said = `ApplyRefused: apply Secret registry-ca-mirror-ca: Secret "registry-ca-mirror-ca" is invalid: ` +
+		"data: Forbidden: field is immutable when `immutable` is set"
+	e.wantCondition(v1alpha1.ConditionWorkersReady, "False "+said)
+	e.wantCondition(v1alpha1.ConditionReady, "False "+said)
+	e.wantCondition(v1alpha1.ConditionControlPlaneReady, "True Ready")
+	e.wantEvents(strings.Replace(said, ":", "", 1))
+	kubeconfig := &corev1.Secret{}
+	e.get(kubeconfig, e.team, "demo-kubeconfig")
+	config, err := clientcmd.Load(kubeconfig.Data["value"])
+	if err != nil {
+		e.Fatal(err)
+	}
+	if got := string(config.AuthInfos["kubernetes-admin.demo."+e.team].ClientCertificateData); got != "renewed certificate of admin" {
+		e.Errorf("the kubeconfig has the %q", got)
+	}
 }
