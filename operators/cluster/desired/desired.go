@@ -52,13 +52,15 @@ type State struct {
 
 	// Waiting says, by component, what holds up one that cannot be written yet.
 	Waiting map[string]string
-	// Conflict says why the user's kubeconfig cannot be written; empty when it can.
+	// Conflict says what is in the place of the user's kubeconfig; empty when nothing is.
 	Conflict string
+	// KubeconfigWaits says what the user's kubeconfig waits for; empty when nothing is missing.
+	KubeconfigWaits string
 	// Problems with objects that the user has given.
 	Problems []string
 	// Endpoint is the API's URL from outside; empty until it has one.
 	Endpoint string
-	// Kubeconfig names the user's Secret; empty when it cannot be written.
+	// Kubeconfig names the user's Secret; empty when it is not there and cannot be written.
 	Kubeconfig string
 }
 
@@ -79,6 +81,7 @@ func Tenant(seen *observed.Tenant, config Config) (*State, error) {
 	}
 	b.registries()
 	b.quota()
+	b.Endpoint = endpoint(seen, t, config)
 	if t.EtcdClusterIP != "" && t.APIServerClusterIP != "" {
 		if err := b.kubeconfigs(); err != nil {
 			return nil, err

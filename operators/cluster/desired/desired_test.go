@@ -264,17 +264,3 @@ func TestObservedObjectsAreThoseOfTheSameName(t *testing.T) {
 		}
 	}
 }
-
-func TestUserKubeconfig(t *testing.T) {
-	seen := tenant()
-	withPKI(seen)
-	seen.KeyPairs = map[string]*corev1.Secret{v1alpha1.SecretAdmin: {Data: map[string][]byte{"tls.crt": []byte("c"), "tls.key": []byte("k"), "ca.crt": []byte("ca")}}}
-	if got := state(t, seen); got.Kubeconfig != "demo-kubeconfig" || got.Endpoint != "https://192.0.2.1:30001" {
-		t.Errorf("Secret %q, endpoint %q", got.Kubeconfig, got.Endpoint)
-	}
-	seen.UserKubeconfig = &metav1.PartialObjectMetadata{}
-	got := state(t, seen)
-	if want := "Secret demo-kubeconfig exists and belongs to something else; delete or rename it"; got.Kubeconfig != "" || got.Conflict != want {
-		t.Errorf("a foreign Secret is taken over: %q, %q", got.Kubeconfig, got.Conflict)
-	}
-}

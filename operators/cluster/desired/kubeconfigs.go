@@ -76,10 +76,7 @@ func (b *builder) kubeconfigs() error {
 			return err
 		}
 	}
-	if admin := b.seen.KeyPairs[v1alpha1.SecretAdmin]; admin != nil {
-		return b.userKubeconfig(issued(admin, "kubernetes-admin"))
-	}
-	return nil
+	return b.userKubeconfig()
 }
 
 // name is that of the tenant in kubeconfigs.
@@ -105,18 +102,26 @@ func (b *builder) hostedKubeconfig(name string, user kubeconfig.User, more map[s
 
 // userKubeconfig is the Secret beside the TenantCluster, with the endpoint as it
 // is reached from outside.
-func (b *builder) userKubeconfig(admin kubeconfig.User) error {
+func (b *builder) userKubeconfig() error {
 	cluster := b.seen.Cluster
-	b.Endpoint = endpoint(b.seen, b.tenant, b.config)
-	if b.Endpoint == "" {
-		return nil
-	}
 	name := KubeconfigName(cluster)
-	if existing := b.seen.UserKubeconfig; existing != nil && !metav1.IsControlledBy(existing, cluster) {
-		b.Conflict = fmt.Sprintf("Secret %s exists and belongs to something else; delete or rename it", name)
+	if existing := b.seen.UserKubeconfig; existing != nil {
+		if !metav1.IsControlledBy(existing, cluster) {
+			b.Conflict = fmt.Sprintf("Secret %s exists and belongs to something else; delete or rename it", name)
+			return nil
+		}
+		b.Kubeconfig = name
+	}
+	admin := b.seen.KeyPairs[v1alpha1.SecretAdmin]
+	switch {
+	case b.Endpoint == "":
+		b.KubeconfigWaits = fmt.Sprintf("Service %s: no address from outside yet", controlplane.APIServer)
+		return nil
+	case admin == nil:
+		b.KubeconfigWaits = fmt.Sprintf("Secret %s is not there yet", v1alpha1.SecretAdmin)
 		return nil
 	}
-	encoded, err := kubeconfig.Encode(b.name(), b.Endpoint, admin)
+	encoded, err := kubeconfig.Encode(b.name(), b.Endpoint, issued(admin, "kubernetes-admin"))
 	if err != nil {
 		return err
 	}

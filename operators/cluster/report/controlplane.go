@@ -36,8 +36,8 @@ func ControlPlane(state State) metav1.Condition {
 	if conflict := state.Wanted.Conflict; conflict != "" {
 		return conditions.False(conditionType, ReasonKubeconfigConflict, conflict)
 	}
-	if state.Wanted.Kubeconfig == "" {
-		return conditions.False(conditionType, ReasonProgressing, fmt.Sprintf("Service %s: no address from outside yet", controlplane.APIServer))
+	if waits := state.Wanted.KubeconfigWaits; waits != "" {
+		return conditions.False(conditionType, ReasonWaiting, waits)
 	}
 	if addons := observedAddons(state.Seen.Cluster); addons.Status == metav1.ConditionUnknown && silent(addons.Reason) {
 		// Pods can be ready whose API answers nobody: without a majority of etcd, for example.

@@ -139,7 +139,10 @@ func TestControlPlaneNamesWhatBlocks(t *testing.T) {
 			func(s *report.State) { s.Seen.Deployments[0].Status.Replicas = 2 }, "False Progressing: kube-controller-manager: is being rolled out",
 		},
 		"no endpoint yet": {
-			func(s *report.State) { s.Wanted.Kubeconfig = "" }, "False Progressing: Service kube-apiserver: no address from outside yet",
+			func(s *report.State) {
+				s.Wanted.KubeconfigWaits = "Service kube-apiserver: no address from outside yet"
+			},
+			"False Waiting: Service kube-apiserver: no address from outside yet",
 		},
 		"a foreign kubeconfig": {func(s *report.State) {
 			s.Wanted.Kubeconfig, s.Wanted.Conflict = "", "Secret demo-kubeconfig exists"
