@@ -60,19 +60,3 @@ func deletionSteps(cluster *v1alpha1.TenantCluster, decision deletion.Decision, 
 	}
 	return steps
 }
-
-// Reasons why there is no hosted namespace to work in.
-const (
-	ReasonNamespaceConflict = "NamespaceConflict"
-	ReasonNotGranted        = "NotGranted"
-)
-
-// NoNamespace is the status of a TenantCluster that cannot have its hosted
-// namespace, or may do nothing there.
-func NoNamespace(cluster *v1alpha1.TenantCluster, reason, message string, now time.Time) Report {
-	ready := conditions.False(v1alpha1.ConditionReady, reason, message)
-	return Report{
-		Status:     slipwayac.TenantClusterStatus().WithObservedGeneration(cluster.Generation).WithConditions(apply(cluster, now, ready)...),
-		Conditions: []metav1.Condition{ready},
-	}
-}

@@ -7,7 +7,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
-	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/tools/clientcmd"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -235,29 +234,6 @@ func foreignNamespaceIsLeftAlone(e *environment) {
 	if namespace.DeletionTimestamp != nil {
 		e.Error("the foreign namespace is being deleted")
 	}
-}
-
-// A team that may make RoleBindings can make one of the operator's name.
-func foreignRoleBindingIsNamed(e *environment) {
-	binding := &rbacv1.RoleBinding{
-		ObjectMeta: metav1.ObjectMeta{Namespace: e.team, Name: v1alpha1.GrantClusterOperator},
-		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "view"},
-	}
-	e.create(binding)
-	e.createCluster(pools())
-	result := e.reconcile()
-	want := "False NotGranted: RoleBinding slipway-cluster-operator of Namespace " + e.team + " belongs to something else; delete it: "
-	if got := e.condition(v1alpha1.ConditionReady); !strings.HasPrefix(got, want) {
-		e.Errorf("Ready is\n%q, want\n%q", got, want)
-	}
-	if result.RequeueAfter <= 0 || result.RequeueAfter > time.Minute {
-		e.Errorf("looks again after %v", result.RequeueAfter)
-	}
-	if err := e.client.Delete(e.Context(), binding); err != nil {
-		e.Fatal(err)
-	}
-	e.reconcile()
-	e.wantCondition(v1alpha1.ConditionPKIReady, "False Pending: TenantPKI demo: its operator has not reported yet")
 }
 
 // Nothing that has nothing to say is sent to the API server: neither while a

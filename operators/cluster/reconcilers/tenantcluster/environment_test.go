@@ -58,6 +58,7 @@ func TestReconciler(t *testing.T) {
 		"replicas-belong-to-whoever-scales":   replicasBelongToWhoeverScales,
 		"foreign-namespace-is-left-alone":     foreignNamespaceIsLeftAlone,
 		"foreign-role-binding-is-named":       foreignRoleBindingIsNamed,
+		"tenant-survives-a-lost-grant":        tenantSurvivesALostGrant,
 		"unchanged-tenant-causes-no-writes":   unchangedTenantCausesNoWrites,
 		"claims-are-left-alone":               claimsAreLeftAlone,
 		"pods-that-have-started-ask-for-less": podsThatHaveStartedAskForLess,

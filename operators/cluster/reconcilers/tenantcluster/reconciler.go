@@ -82,11 +82,11 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 		return ctrl.Result{}, err
 	}
 	if conflict != "" {
-		return r.reportForeign(ctx, cluster, report.NoNamespace(cluster, report.ReasonNamespaceConflict, conflict, r.clock.Now()))
+		return r.reportForeign(ctx, cluster, report.NoNamespace(cluster, conflict, r.clock.Now()))
 	}
 	granted, err := r.grants.Tenant(ctx, cluster.Namespace, namespace.Name)
 	if refused(err) {
-		reason := report.NoNamespace(cluster, report.ReasonNotGranted, conditions.FirstLine(err.Error()), r.clock.Now())
+		reason := report.NotGranted(cluster, conditions.FirstLine(err.Error()), r.clock.Now())
 		if apierrors.IsInvalid(err) {
 			return r.reportForeign(ctx, cluster, reason)
 		}
