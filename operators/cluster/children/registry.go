@@ -11,6 +11,7 @@ import (
 	corev1ac "k8s.io/client-go/applyconfigurations/core/v1"
 
 	"slipway.dev/api/v1alpha1"
+	"slipway.dev/kit/conditions"
 	"slipway.dev/operators/cluster/controlplane"
 )
 
@@ -112,7 +113,7 @@ func (r registrySecret) problem(secret *corev1.Secret) string {
 	}
 	if !slices.Contains(r.types, secret.Type) {
 		return fmt.Sprintf("has the type %s; make it anew with: kubectl create secret generic -n %s %s %s",
-			secret.Type, secret.Namespace, secret.Name, r.make)
+			conditions.FirstLine(string(secret.Type)), secret.Namespace, secret.Name, r.make)
 	}
 	for _, key := range r.keys {
 		if _, ok := secret.Data[key]; !ok {

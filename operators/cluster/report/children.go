@@ -85,8 +85,8 @@ func join(object, message, reason string) string {
 
 func workers(state State) metav1.Condition {
 	const conditionType = v1alpha1.ConditionWorkersReady
-	if len(state.Wanted.Problems) > 0 {
-		return conditions.False(conditionType, "InvalidReference", strings.Join(state.Wanted.Problems, "; "))
+	if problems := state.Wanted.Problems; len(problems) > 0 {
+		return conditions.False(conditionType, "InvalidReference", joinProblems(problems))
 	}
 	spec := state.Seen.Cluster.Spec.NodePools
 	for _, pool := range spec {
@@ -102,6 +102,16 @@ func workers(state State) metav1.Condition {
 		parts = append(parts, nodePool(pool, wanted))
 	}
 	return conditions.Summary(conditionType, ReasonReady, parts...)
+}
+
+// joinProblems names the first of them: together they could be longer than a
+// condition's message may be, and then no status could be written.
+func joinProblems(problems []string) string {
+	const most = 5
+	if more := len(problems) - most; more > 0 {
+		return fmt.Sprintf("%s; and %d more", strings.Join(problems[:most], "; "), more)
+	}
+	return strings.Join(problems, "; ")
 }
 
 func nodePool(pool *v1alpha1.NodePool, wanted bool) metav1.Condition {

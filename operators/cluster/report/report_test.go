@@ -1,14 +1,19 @@
 package report_test
 
 import (
+	"fmt"
+	"strings"
 	"testing"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"slipway.dev/api/v1alpha1"
 	"slipway.dev/kit/conditions"
+	"slipway.dev/operators/cluster/children"
+	"slipway.dev/operators/cluster/controlplane"
 	"slipway.dev/operators/cluster/desired"
 	"slipway.dev/operators/cluster/observed"
 	"slipway.dev/operators/cluster/report"
@@ -101,6 +106,26 @@ func TestReportsOfWorkers(t *testing.T) {
 				t.Errorf("\n got %q\nwant %q", got, test.want)
 			}
 		})
+	}
+}
+
+// However many Secrets of registries cannot be copied, the message is one that
+// the API takes.
+func TestReportOfManyProblems(t *testing.T) {
+	spec := v1alpha1.TenantClusterSpec{}
+	sources := map[string]*corev1.Secret{}
+	for n := range 16 {
+		host := fmt.Sprintf("%02d.%s", n, strings.Repeat("x", 250))
+		spec.Registries = append(spec.Registries, v1alpha1.Registry{Host: host, CASecretName: host, CredentialsSecretName: "login-" + host})
+		sources[host] = &corev1.Secret{
+			ObjectMeta: metav1.ObjectMeta{Namespace: "team", Name: host, Labels: map[string]string{v1alpha1.LabelShareWithWorkers: "true"}},
+			Type:       corev1.SecretType(strings.Repeat("type", 10000)),
+		}
+	}
+	_, problems := children.RegistrySecrets(controlplane.Tenant{Spec: spec}, sources)
+	got := text(t, report.Conditions(state(func(_ *observed.Tenant, wanted *desired.State) { wanted.Problems = problems })), v1alpha1.ConditionWorkersReady)
+	if len(got) > 32768 || !strings.HasPrefix(got, "False InvalidReference: Secret 00.xxx") || !strings.HasSuffix(got, "; and 27 more") {
+		t.Errorf("%d bytes: %.100q...%q", len(got), got, got[max(0, len(got)-100):])
 	}
 }
 
