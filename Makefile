@@ -52,9 +52,9 @@ while read -r variable; do export "$$variable"; done < <($(SANDBOX) e2e-environm
 endef
 
 .PHONY: bench
-bench: components ## measure speed, memory and bad neighbours, on a sandbox of its own without other tenants
+bench: components ## measure speed, memory and bad neighbours, on a sandbox of its own (ONLY=speed, settled, dead or hostile)
 	$(own-sandbox)
-	go run ./bench
+	go run ./bench $(if $(ONLY),-only $(ONLY))
 
 ## Tests ---------------------------------------------------------------------
 

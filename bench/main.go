@@ -26,12 +26,14 @@ type figure struct {
 type options struct {
 	rounds  int
 	settled time.Duration
+	only    string
 }
 
 func main() {
 	var o options
 	flag.IntVar(&o.rounds, "rounds", 5, "tenants to create and delete, one after the other")
 	flag.DurationVar(&o.settled, "settled", 10*time.Minute, "how long settled tenants are watched for writes")
+	flag.StringVar(&o.only, "only", "", "measure one topic only: speed, settled, dead or hostile")
 	flag.Parse()
 	log.SetLogger(logr.Discard()) // the table is all that is wanted
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -58,13 +60,19 @@ func run(ctx context.Context, o options) error {
 
 // measure ends with what leaves the most behind.
 func (b *bench) measure(ctx context.Context, o options) (all []figure, err error) {
-	for _, topic := range []func(context.Context) ([]figure, error){
-		func(ctx context.Context) ([]figure, error) { return b.speed(ctx, o.rounds) },
-		func(ctx context.Context) ([]figure, error) { return b.settled(ctx, o.settled) },
-		b.deadAPI,
-		b.hostileNeighbour,
+	for _, topic := range []struct {
+		name    string
+		measure func(context.Context) ([]figure, error)
+	}{
+		{"speed", func(ctx context.Context) ([]figure, error) { return b.speed(ctx, o.rounds) }},
+		{"settled", func(ctx context.Context) ([]figure, error) { return b.settled(ctx, o.settled) }},
+		{"dead", b.deadAPI},
+		{"hostile", b.hostileNeighbour},
 	} {
-		figures, err := topic(ctx)
+		if o.only != "" && o.only != topic.name {
+			continue
+		}
+		figures, err := topic.measure(ctx)
 		all = append(all, figures...)
 		if err != nil {
 			return all, err

@@ -38,8 +38,9 @@ type ControlPlane struct {
 
 	// resources of each API server. The other components take a share of them,
 	// and how many requests are worked on at once follows the limit of memory.
+	// Until the control plane is ready, 200m CPU is requested where that is more.
 	// Default: requests of 25m CPU and 160Mi memory, and a limit of 1Gi memory,
-	// or of twice the request if that is more.
+	// or of the request if that is more.
 	// Example: {requests: {cpu: 500m, memory: 1Gi}, limits: {memory: 2Gi}}
 	// +optional
 	Resources ControlPlaneResources `json:"resources,omitempty"`
