@@ -114,10 +114,16 @@ func (c *counter) remove(object runtime.Object) {
 
 func (c *counter) watch(ctx context.Context, options metav1.ListOptions) (watch.Interface, error) {
 	source, err := c.source.WatchWithContext(ctx, options)
+	// One that begins with a list serves the kind when the list is complete. Some
+	// failures are answered with another watch and no list: only this tells of them.
+	lists := options.SendInitialEvents != nil && *options.SendInitialEvents
+	if ctx.Err() == nil && (err != nil || !lists) {
+		c.serves(err == nil)
+	}
 	if err != nil {
 		return nil, err
 	}
-	if options.SendInitialEvents != nil && *options.SendInitialEvents {
+	if lists {
 		c.reset()
 	}
 	return watch.Filter(source, c.count), nil

@@ -25,6 +25,9 @@ const (
 	answerTime = time.Second
 )
 
+// retryAfter is for how long client-go would sleep, and hold its caller.
+const retryAfter = "Retry-After"
+
 // ErrAnswerTooLong is the end of an answer that was cut off.
 var ErrAnswerTooLong = fmt.Errorf("the tenant's API server answered with more than %d MiB", maxAnswer>>20)
 
@@ -50,6 +53,7 @@ func (t *boundedTransport) RoundTrip(request *http.Request) (*http.Response, err
 	if request.URL.Query().Has("watch") {
 		response, err := t.next.RoundTrip(request)
 		if err == nil {
+			response.Header.Del(retryAfter)
 			response.Body = &slowBody{ReadCloser: response.Body, ctx: request.Context(), limiter: t.watched}
 		}
 		return response, err
@@ -60,8 +64,7 @@ func (t *boundedTransport) RoundTrip(request *http.Request) (*http.Response, err
 		cancel()
 		return nil, err
 	}
-	// client-go would sleep for as long as this header says, and hold its caller.
-	response.Header.Del("Retry-After")
+	response.Header.Del(retryAfter)
 	response.Body = &shortBody{body: response.Body, cancel: cancel, left: maxAnswer}
 	return response, nil
 }
