@@ -156,6 +156,10 @@ func gatewayTable(limit ConnectionLimit, n network) Table {
 			{Verdict: Drop},
 		}},
 		{Name: "forward", Type: "filter", Hook: "forward", Rules: slices.Concat([]Rule{
+			// Who is on the network reaches the others without the gateway, which
+			// would look for addresses that nobody has. The node has one table of
+			// neighbours, and all its network namespaces share it.
+			{In: inside, Out: inside, Destination: n.gateway.Masked(), Verdict: Drop},
 			{In: inside, Out: inside, Verdict: Accept},
 			// Of no connection, so nothing would translate its source.
 			{Invalid: true, Verdict: Drop},

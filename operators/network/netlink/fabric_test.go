@@ -1,6 +1,7 @@
 package netlink
 
 import (
+	"net/netip"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -83,6 +84,24 @@ func TestPodsBehindWorkers(t *testing.T) {
 	netnstest.Serve(t, b.path, "10.244.2.5", "pod")
 	netnstest.Run(t, a.path, "ip route replace 10.244.0.0/16 via 10.200.0.1 src 10.244.1.5")
 	netnstest.Reaches(t, a.path, "10.244.2.5", "pod heard 10.244.1.5")
+}
+
+// A tenant must not fill the table of neighbours, which the node has only one of,
+// with addresses that nobody has.
+func TestGatewayLooksForNobody(t *testing.T) {
+	w := newWorld(t, 1)
+	w.config.EgressAllow = []netip.Prefix{netip.MustParsePrefix("10.99.0.50/32")}
+	w.outsideOf("10.99.0.50")
+	w.addNetwork(red)
+	pod := w.guest(red)
+	netnstest.Run(t, pod.path, "ip route add 10.200.0.128/25 via 10.200.0.1")
+	must(t, netnstest.Do(pod.path, func() error { return flood("10.200.0.200", 1) }))
+	// What is sent later has come through: so has what was sent before.
+	netnstest.Reaches(t, pod.path, "10.99.0.50", "outside heard 10.99.0.1")
+	gateway := w.nodes[0].host.path(fabric.GatewayNamespace(red))
+	if known := netnstest.Run(t, gateway, "ip neighbour show nud all"); strings.Contains(known, "10.200.0.200") {
+		t.Errorf("the gateway looks for an address that nobody has:\n%s", known)
+	}
 }
 
 func TestAddressesOfOthersAreRefused(t *testing.T) {
