@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -11,8 +12,10 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"slipway.dev/api/v1alpha1"
+	"slipway.dev/kit/namespace"
 	"slipway.dev/operators/network/cni/socket"
 	"slipway.dev/operators/network/fabric"
+	"slipway.dev/operators/network/hosted"
 	"slipway.dev/operators/network/netlink"
 )
 
@@ -42,6 +45,9 @@ func (a *Agent) Handle(ctx context.Context, request socket.Request) (socket.Repl
 }
 
 func (a *Agent) add(ctx context.Context, request socket.Request) (socket.Reply, error) {
+	if err := a.checkHosted(ctx, request.PodNamespace); err != nil {
+		return socket.Reply{}, err
+	}
 	network, port, err := a.awaitIdentity(ctx, request)
 	if err != nil {
 		return socket.Reply{}, err
@@ -69,6 +75,20 @@ func (a *Agent) add(ctx context.Context, request socket.Request) (socket.Reply, 
 	}
 	a.objects.fire() // the pass that follows reports
 	return reply, nil
+}
+
+// checkHosted refuses what is anybody's, whatever it says in its status: a node
+// carries the networks that have a NIC on it, so this lets no other in. What is
+// plugged in stays.
+func (a *Agent) checkHosted(ctx context.Context, name string) error {
+	home, err := namespace.Get(ctx, a.Live, name)
+	if err != nil {
+		return err
+	}
+	if home == nil || !v1alpha1.IsHostedNamespace(home) {
+		return errors.New(hosted.Refusal("TenantNetwork", name).Message)
+	}
+	return nil
 }
 
 // plug makes the NIC and whatever its network lacks on this node.
