@@ -9,7 +9,6 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	kubevirtv1 "kubevirt.io/api/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -30,6 +29,7 @@ func TestReconcile(t *testing.T) {
 	t.Run("a drain is bounded", s.testDrainIsBounded)
 	t.Run("a drain that the tenant hinders ends in time", s.testDrainEnds)
 	t.Run("a tenant that is busy is asked later", s.testBusy)
+	t.Run("what is known of a tenant that is busy stays", s.testBusyKnows)
 }
 
 func (s *suite) testAtRest(t *testing.T) {
@@ -187,19 +187,51 @@ func (s *suite) testDrainEnds(t *testing.T) {
 	m.expect(t, "time is up", v1alpha1.ConditionDrained, metav1.ConditionFalse, "TimedOut")
 }
 
-// testBusy: a tenant that was slow is left alone, which is no error.
+// testBusy: a tenant that is asked enough already is left alone, which is no error.
 func (s *suite) testBusy(t *testing.T) {
-	m := s.booted(t, "busy")
-	err := m.tenants.tenant.Do(t.Context(), func(context.Context, client.Client) error { return context.DeadlineExceeded })
-	if err == nil {
-		t.Fatal("no trouble was made")
-	}
+	var release func()
+	m := s.booted(t, "busy", func(m *subject) { release = m.occupy(t) })
+	defer release()
 	if again := m.reconcile(t); again <= 0 || again > 2*time.Second {
 		t.Errorf("comes again after %s, want when the tenant may be asked again", again)
 	}
-	bootstrap := meta.FindStatusCondition(m.get(t).Status.Conditions, v1alpha1.ConditionBootstrapReady)
-	if bootstrap == nil || bootstrap.Status != metav1.ConditionFalse {
-		t.Errorf("BootstrapReady is %+v, though the tenant has no token", bootstrap)
+	m.expect(t, "it never had a token", v1alpha1.ConditionBootstrapReady, metav1.ConditionFalse, "WaitingForTenantAPI")
+}
+
+// testBusyKnows: a tenant that cannot be asked now takes nothing back, above all
+// not the time since which a guest could have joined.
+func (s *suite) testBusyKnows(t *testing.T) {
+	m := s.booted(t, "knows")
+	issued := m.expect(t, "asked", v1alpha1.ConditionBootstrapReady, metav1.ConditionTrue, "TokenIssued")
+	defer m.occupy(t)()
+	m.reconcile(t)
+	if busy := m.expect(t, "busy", v1alpha1.ConditionBootstrapReady, metav1.ConditionTrue, "TokenIssued"); busy != issued {
+		t.Errorf("BootstrapReady is %+v, want %+v as before", busy, issued)
+	}
+}
+
+// occupy makes as many calls in the tenant as may be under way, until they are released.
+func (m *subject) occupy(t *testing.T) (release func()) {
+	t.Helper()
+	released, ended := make(chan struct{}), make(chan error, 2)
+	for range cap(ended) {
+		begun := make(chan struct{})
+		go func() {
+			ended <- m.tenants.tenant.Do(t.Context(), func(context.Context, client.Client) error {
+				close(begun)
+				<-released
+				return nil
+			})
+		}()
+		<-begun
+	}
+	return func() {
+		close(released)
+		for range cap(ended) {
+			if err := <-ended; err != nil {
+				t.Error(err)
+			}
+		}
 	}
 }
 

@@ -63,9 +63,16 @@ func guestCondition(o *observation) metav1.Condition {
 	return virtualmachine.GuestRunning(o.vm, o.vmi)
 }
 
+// Reasons of BootstrapReady while the tenant has no token.
+const (
+	reasonWaitingForTenantAPI = "WaitingForTenantAPI"
+	reasonTokenNotWritten     = "TokenNotWritten"
+)
+
 func bootstrapReady(o *observation, tokenErr error) metav1.Condition {
 	const conditionType = v1alpha1.ConditionBootstrapReady
 	known := bootstrapCondition(o.machine)
+	_, busy := tenantapi.RetryAfter(tokenErr)
 	switch {
 	case o.invalid != "":
 		return conditions.False(conditionType, "InvalidSpec", conditions.FirstLine(o.invalid))
@@ -76,9 +83,13 @@ func bootstrapReady(o *observation, tokenErr error) metav1.Condition {
 	case o.tenant == nil && known.Status == metav1.ConditionTrue:
 		return known // what the tenant has once taken is done
 	case o.tenant == nil:
-		return conditions.False(conditionType, "WaitingForTenantAPI", "waits for the tenant's API, reached through Secret kvm-operator-kubeconfig")
+		return conditions.False(conditionType, reasonWaitingForTenantAPI, "waits for the tenant's API, reached through Secret kvm-operator-kubeconfig")
+	case busy && (known.Status == metav1.ConditionTrue || known.Reason == reasonTokenNotWritten):
+		return known // who was not asked has said nothing new
+	case busy:
+		return conditions.False(conditionType, reasonWaitingForTenantAPI, "waits for the tenant's API, which is asked enough already or was slow")
 	case tokenErr != nil:
-		return conditions.False(conditionType, "TokenNotWritten", "the tenant's API did not take the bootstrap token")
+		return conditions.False(conditionType, reasonTokenNotWritten, "the tenant's API did not take the bootstrap token")
 	case o.joined():
 		return conditions.True(conditionType, reasonJoined, "")
 	}

@@ -124,8 +124,9 @@ func (s *suite) machine(t *testing.T, namespace *corev1.Namespace) *subject {
 	return result
 }
 
-// booted is a Machine whose guest runs and has not joined.
-func (s *suite) booted(t *testing.T, tenant string) *subject {
+// booted is a Machine whose guest runs and has not joined. Its tenant is as the
+// preparations make it.
+func (s *suite) booted(t *testing.T, tenant string, preparations ...func(*subject)) *subject {
 	t.Helper()
 	s.clock.SetTime(time.Now())
 	hosted := v1alpha1.HostedNamespace("team", tenant)
@@ -133,6 +134,9 @@ func (s *suite) booted(t *testing.T, tenant string) *subject {
 		Name: hosted, Annotations: map[string]string{v1alpha1.AnnotationTenantUID: "uid"},
 		Labels: map[string]string{v1alpha1.LabelTenant: hosted, v1alpha1.LabelTenantName: tenant, v1alpha1.LabelTenantNamespace: "team"},
 	}})
+	for _, prepare := range preparations {
+		prepare(m)
+	}
 	m.reconcile(t)
 	port := &v1alpha1.NetworkPort{}
 	s.get(t, m.key, port)
