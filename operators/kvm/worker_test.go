@@ -11,7 +11,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"strings"
 	"testing"
 	"time"
 
@@ -138,19 +137,16 @@ func (w *world) testServingCertificate(t *testing.T, machine, address string) {
 	}
 }
 
-// testDrain removes the machine while a disruption budget forbids it, and then allows it.
+// testDrain removes the machine while a slow webhook and then a disruption budget
+// are in the way, and then allows it.
 func (w *world) testDrain(t *testing.T, machine string) {
 	pod := w.protectedPod(t, "web-1", machine)
+	slow := w.slowWebhook(t)
 	w.scale(t, "a", 0)
 	w.reports(t, machine, v1alpha1.ConditionReady, metav1.ConditionFalse, "Draining")
-	reads(t, w.management, w.namespace, machine, &v1alpha1.Machine{}, func(m *v1alpha1.Machine) error {
-		for _, c := range m.Status.Conditions {
-			if c.Type == v1alpha1.ConditionDrained && strings.Contains(c.Message, "default/web-1") && strings.Contains(c.Message, "budget") {
-				return nil
-			}
-		}
-		return fmt.Errorf("conditions %v", m.Status.Conditions)
-	})
+	w.saysOfDrain(t, machine, "webhook slow.example.com of the tenant timed out on the eviction of Pod default/web-1")
+	slow()
+	w.saysOfDrain(t, machine, "default/web-1", "budget")
 	reads(t, w.tenant, "", machine, &corev1.Node{}, func(node *corev1.Node) error {
 		if !node.Spec.Unschedulable {
 			return errors.New("not cordoned")

@@ -44,9 +44,10 @@ func RBAC() []runtime.ApplyConfiguration {
 	}
 }
 
-// kvmOperatorClusterRole: look after Nodes, drain them, and approve the
-// certificates of kubelets. No binding lets Kubernetes approve them, as
-// kubeadm's do: whoever holds one token could become any node.
+// kvmOperatorClusterRole: look after Nodes, drain them, approve the certificates
+// of kubelets, and name the webhook that is in the way. No binding lets
+// Kubernetes approve certificates, as kubeadm's do: whoever holds one token could
+// become any node.
 func kvmOperatorClusterRole() *rbacv1ac.ClusterRoleApplyConfiguration {
 	return rbacv1ac.ClusterRole(KVMOperatorUser).WithRules(
 		rule("").WithResources("nodes").WithVerbs("get", "list", "watch", "patch", "delete"),
@@ -55,6 +56,7 @@ func kvmOperatorClusterRole() *rbacv1ac.ClusterRoleApplyConfiguration {
 		rule(certificatesGroup).WithResources("certificatesigningrequests").WithVerbs("get", "list", "watch"),
 		rule(certificatesGroup).WithResources("certificatesigningrequests/approval").WithVerbs("update"),
 		rule(certificatesGroup).WithResources("signers").WithResourceNames(kubeletClientSigner, kubeletServingSigner).WithVerbs("approve"),
+		rule("admissionregistration.k8s.io").WithResources("mutatingwebhookconfigurations", "validatingwebhookconfigurations").WithVerbs("list"),
 	)
 }
 

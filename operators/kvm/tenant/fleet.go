@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	admissionv1 "k8s.io/api/admissionregistration/v1"
 	certificatesv1 "k8s.io/api/certificates/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
@@ -38,12 +39,15 @@ type Fleet struct {
 // eventBuffer keeps a tenant's informers from waiting for a controller that is busy.
 const eventBuffer = 256
 
-// New makes a fleet without connections. The scheme must know core/v1 and
-// certificates.k8s.io/v1; live reads the management cluster's Secrets.
+// New makes a fleet without connections. The scheme must know the built-in kinds;
+// live reads the management cluster's Secrets.
 func New(scheme *runtime.Scheme, live client.Reader) (*Fleet, error) {
 	mapper, err := tenantapi.NewMapper(scheme,
 		[]client.Object{&corev1.Pod{}, &corev1.Secret{}},
-		[]client.Object{&corev1.Node{}, &certificatesv1.CertificateSigningRequest{}})
+		[]client.Object{
+			&corev1.Node{}, &certificatesv1.CertificateSigningRequest{},
+			&admissionv1.ValidatingWebhookConfiguration{}, &admissionv1.MutatingWebhookConfiguration{},
+		})
 	if err != nil {
 		return nil, fmt.Errorf("know the tenants' kinds: %w", err)
 	}

@@ -109,9 +109,12 @@ func (r *Reconciler) converge(
 	if after, busy := tenantapi.RetryAfter(err); busy {
 		return ctrl.Result{RequeueAfter: after}, nil
 	}
-	if err != nil {
+	if refused := (*tenantapi.RefusedError)(nil); errors.As(err, &refused) {
 		log.FromContext(ctx).Info("Add-on not written", "reason", err.Error())
-		return ctrl.Result{RequeueAfter: retry}, r.report(ctx, cluster, refusal(err))
+		return ctrl.Result{RequeueAfter: retry}, r.report(ctx, cluster, refusal(refused))
+	}
+	if err != nil {
+		return ctrl.Result{}, err
 	}
 	return ctrl.Result{}, r.report(ctx, cluster, report.ClusterDNS(deployment, progress.generation, seen.pools))
 }

@@ -2,6 +2,7 @@ package machine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -11,6 +12,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/util/workqueue"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/log"
@@ -76,12 +78,28 @@ func (r *Reconciler) drain(ctx context.Context, o *observation) (metav1.Conditio
 	case left <= 0:
 		return conditions.False(conditionType, reasonTimedOut, pods.leftBehind()), 0
 	case busy:
-		return conditions.False(conditionType, reasonDraining, "waits for the tenant's API, which is slow or fails"), min(left, again)
+		return stillDraining(o.machine), min(left, again)
 	case err != nil:
 		log.FromContext(ctx).Info("Draining Node", "Node", o.node.Name, "problem", conditions.FirstLine(err.Error()))
-		return conditions.False(conditionType, reasonDraining, "the tenant's API refuses to drain Node "+o.node.Name), min(left, evictionRetry)
+		return conditions.False(conditionType, reasonDraining, obstacle(o.node, err)), min(left, evictionRetry)
 	}
 	return conditions.False(conditionType, reasonDraining, "waits for pods to leave: "+drain.Describe(pods.left, pods.refused)), min(left, evictionRetry)
+}
+
+// stillDraining is what was known before a tenant was left alone for a while.
+func stillDraining(machine *v1alpha1.Machine) metav1.Condition {
+	if known := meta.FindStatusCondition(machine.Status.Conditions, v1alpha1.ConditionDrained); known != nil {
+		return *known
+	}
+	return conditions.False(v1alpha1.ConditionDrained, reasonDraining, "waits for the tenant's API, which is slow or fails")
+}
+
+// obstacle is what a drain did not get past. What the tenant says itself stays out.
+func obstacle(node *corev1.Node, err error) string {
+	if refused := (*tenantapi.RefusedError)(nil); errors.As(err, &refused) {
+		return explain(refused)
+	}
+	return "the tenant's API does not tell the pods of Node " + node.Name
 }
 
 // remainder are the pods that are still on a Node.
@@ -108,7 +126,8 @@ func evict(ctx context.Context, c client.Client, node *corev1.Node, active bool)
 		cordoned := node.DeepCopy()
 		cordoned.Spec.Unschedulable = true
 		if err := c.Patch(ctx, cordoned, client.MergeFrom(node)); err != nil {
-			return remainder{left: left}, fmt.Errorf("cordon Node %s: %w", node.Name, err)
+			write := tenantapi.Write{Object: "Node " + node.Name, Resource: schema.GroupResource{Resource: "nodes"}}
+			return remainder{left: left}, write.Refused(ctx, c, fmt.Errorf("cordon Node %s: %w", node.Name, err))
 		}
 	}
 	refused, err := evictPods(ctx, c, left[:min(evictionsPerStep, len(left))])
@@ -139,7 +158,7 @@ func evictPods(ctx context.Context, c client.Client, pods []corev1.Pod) (refused
 	workqueue.ParallelizeUntil(ctx, evictionsAtOnce, len(pods), func(i int) {
 		if pod := &pods[i]; pod.DeletionTimestamp == nil {
 			eviction := &policyv1.Eviction{DeleteOptions: &metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &pod.UID}}}
-			answers[i] = c.SubResource("eviction").Create(ctx, pod, eviction)
+			answers[i] = evictionOf(pod).Refused(ctx, c, c.SubResource("eviction").Create(ctx, pod, eviction))
 		}
 	})
 	refused = map[string]string{}
@@ -149,9 +168,16 @@ func evictPods(ctx context.Context, c client.Client, pods []corev1.Pod) (refused
 		case answer == nil, apierrors.IsNotFound(answer), apierrors.IsConflict(answer):
 		case apierrors.IsTooManyRequests(answer):
 			refused[key] = conditions.FirstLine(strings.TrimSuffix(answer.Error(), "."))
-		default:
+		case err == nil: // later ones have had less time to find out what is in the way
 			err = fmt.Errorf("evict pod %s: %w", key, answer)
 		}
 	}
 	return refused, err
+}
+
+func evictionOf(pod *corev1.Pod) tenantapi.Write {
+	return tenantapi.Write{
+		Object:   "the eviction of Pod " + pod.Namespace + "/" + pod.Name,
+		Resource: schema.GroupResource{Resource: "pods/eviction"}, Namespace: pod.Namespace,
+	}
 }

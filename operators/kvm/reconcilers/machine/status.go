@@ -1,6 +1,7 @@
 package machine
 
 import (
+	"errors"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -82,18 +83,30 @@ func bootstrapReady(o *observation, tokenErr error) metav1.Condition {
 		return conditions.False(conditionType, "WaitingForNetworkPort", "NetworkPort "+o.machine.Name+" has no addresses yet")
 	case o.tenant == nil && known.Status == metav1.ConditionTrue:
 		return known // what the tenant has once taken is done
+	case o.down != nil:
+		return conditions.False(conditionType, reasonWaitingForTenantAPI, o.down.Message)
 	case o.tenant == nil:
-		return conditions.False(conditionType, reasonWaitingForTenantAPI, "waits for the tenant's API, reached through Secret kvm-operator-kubeconfig")
+		return conditions.False(conditionType, reasonWaitingForTenantAPI, "waits for the tenant's API, reached through Secret "+v1alpha1.SecretKVMOperatorKubeconfig)
 	case busy && (known.Status == metav1.ConditionTrue || known.Reason == reasonTokenNotWritten):
 		return known // who was not asked has said nothing new
 	case busy:
 		return conditions.False(conditionType, reasonWaitingForTenantAPI, "waits for the tenant's API, which is asked enough already or was slow")
 	case tokenErr != nil:
-		return conditions.False(conditionType, reasonTokenNotWritten, "the tenant's API did not take the bootstrap token")
+		return conditions.False(conditionType, reasonTokenNotWritten, explain(tokenErr))
 	case o.joined():
 		return conditions.True(conditionType, reasonJoined, "")
 	}
 	return conditions.True(conditionType, "TokenIssued", "")
+}
+
+// explain says in our own words why a tenant did not take something.
+func explain(err error) string {
+	var refused *tenantapi.RefusedError
+	if errors.As(err, &refused) {
+		_, message := refused.Explain()
+		return message
+	}
+	return conditions.FirstLine(err.Error())
 }
 
 // unheard is what can be said of a Node while the tenant's API is not heard. A
@@ -101,8 +114,9 @@ func bootstrapReady(o *observation, tokenErr error) metav1.Condition {
 func unheard(o *observation) metav1.Condition {
 	const conditionType = v1alpha1.ConditionNodeReady
 	known := meta.FindStatusCondition(o.machine.Status.Conditions, conditionType)
+	never := known == nil || known.Reason == reasonNotRegistered
 	switch {
-	case known == nil || known.Reason == reasonNotRegistered:
+	case never && (o.down == nil || o.down.Reason == tenantapi.ReasonConnecting):
 		return conditions.False(conditionType, reasonNotRegistered, "Node "+o.machine.Name+" has not registered yet")
 	case o.down == nil:
 		return conditions.Unknown(conditionType, "NoKubeconfig", "Secret "+v1alpha1.SecretKVMOperatorKubeconfig+" is not there")

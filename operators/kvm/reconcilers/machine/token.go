@@ -8,10 +8,12 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"slipway.dev/api/v1alpha1"
 	"slipway.dev/kit/apply"
+	"slipway.dev/kit/tenantapi"
 	"slipway.dev/operators/kvm/bootstrap"
 )
 
@@ -38,7 +40,8 @@ func (r *Reconciler) admit(ctx context.Context, o *observation) (renewal time.Du
 	now := r.Clock.Now()
 	expiration, next := bootstrap.Expiration(o.machine.CreationTimestamp.Time, now)
 	return next.Sub(now), o.tenant.Do(ctx, func(ctx context.Context, c client.Client) error {
-		return apply.Objects(ctx, c, Owner, bootstrap.TokenSecret(o.machine.Name, token, expiration))
+		err := apply.Objects(ctx, c, Owner, bootstrap.TokenSecret(o.machine.Name, token, expiration))
+		return tokenWrite(token).Refused(ctx, c, err)
 	})
 }
 
@@ -54,7 +57,14 @@ func removeToken(ctx context.Context, tenant client.Client, token bootstrap.Toke
 		Namespace: metav1.NamespaceSystem, Name: bootstrap.TokenSecretName(token),
 	}}
 	if err := client.IgnoreNotFound(tenant.Delete(ctx, secret)); err != nil {
-		return fmt.Errorf("remove bootstrap token: %w", err)
+		return tokenWrite(token).Refused(ctx, tenant, fmt.Errorf("remove bootstrap token: %w", err))
 	}
 	return nil
+}
+
+func tokenWrite(token bootstrap.Token) tenantapi.Write {
+	return tenantapi.Write{
+		Object:   "Secret " + bootstrap.TokenSecretName(token),
+		Resource: schema.GroupResource{Resource: "secrets"}, Namespace: metav1.NamespaceSystem,
+	}
 }

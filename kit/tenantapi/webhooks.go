@@ -1,18 +1,16 @@
-package tenantaddons
+package tenantapi
 
 import (
 	"context"
 	"slices"
+	"strings"
 
 	admissionv1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/validation"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-
-	"slipway.dev/operators/cluster/addons"
 )
 
 const (
@@ -28,17 +26,12 @@ type webhook struct {
 	namespaces *metav1.LabelSelector
 }
 
-// askedAbout names the tenant's webhooks that its API server asks when an object
-// of that kind is written: an API server that waits for one in vain does not say
-// for which.
-func askedAbout(ctx context.Context, c client.Client, kind schema.GroupVersionKind) []string {
-	mapping, err := c.RESTMapper().RESTMapping(kind.GroupKind(), kind.Version)
-	if err != nil {
-		return nil
-	}
+// webhooks names those of the tenant that its API server asks about the write: an
+// API server that waits for one in vain does not say for which.
+func (w Write) webhooks(ctx context.Context, c client.Client) []string {
 	var names []string
 	for _, hook := range webhooks(ctx, c) {
-		if hook.covers(mapping.Resource.GroupResource()) && len(validation.IsDNS1123Subdomain(hook.name)) == 0 {
+		if hook.covers(w) && len(validation.IsDNS1123Subdomain(hook.name)) == 0 {
 			names = append(names, hook.name)
 		}
 	}
@@ -69,15 +62,25 @@ func webhooks(ctx context.Context, c client.Client) []webhook {
 	return result
 }
 
-// covers reports whether the webhook is asked about a resource in kube-system,
-// where the add-ons are, or outside of namespaces.
-func (w webhook) covers(resource schema.GroupResource) bool {
+// covers reports whether the webhook is asked about a write. Of the labels by
+// which it may choose namespaces only the one is known that all have.
+func (w webhook) covers(write Write) bool {
 	selector, err := metav1.LabelSelectorAsSelector(w.namespaces)
-	if err != nil || (w.namespaces != nil && !selector.Matches(labels.Set{corev1.LabelMetadataName: addons.CoreDNSNamespace})) {
+	if err != nil {
 		return false
 	}
+	if write.Namespace != "" && w.namespaces != nil && !selector.Matches(labels.Set{corev1.LabelMetadataName: write.Namespace}) {
+		return false
+	}
+	resource, subresource, _ := strings.Cut(write.Resource.Resource, "/")
+	all := []string{"*/*", write.Resource.Resource}
+	if subresource == "" {
+		all = append(all, "*")
+	} else {
+		all = append(all, resource+"/*", "*/"+subresource)
+	}
 	return slices.ContainsFunc(w.rules, func(rule admissionv1.RuleWithOperations) bool {
-		return (slices.Contains(rule.APIGroups, "*") || slices.Contains(rule.APIGroups, resource.Group)) &&
-			(slices.Contains(rule.Resources, "*") || slices.Contains(rule.Resources, "*/*") || slices.Contains(rule.Resources, resource.Resource))
+		return (slices.Contains(rule.APIGroups, "*") || slices.Contains(rule.APIGroups, write.Resource.Group)) &&
+			slices.ContainsFunc(all, func(pattern string) bool { return slices.Contains(rule.Resources, pattern) })
 	})
 }

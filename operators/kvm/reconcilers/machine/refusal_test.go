@@ -1,0 +1,99 @@
+package machine_test
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"testing"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
+
+	"slipway.dev/api/v1alpha1"
+	"slipway.dev/kit/tenantapi"
+)
+
+// A tenant's own webhook, and what else of a tenant is in the way, is named.
+func TestRefusals(t *testing.T) {
+	s := newSuite(t)
+	t.Run("of a token", s.testTokenRefused)
+	t.Run("of a Node", s.testCordonRefused)
+	t.Run("of an eviction", s.testEvictionRefused)
+	t.Run("of a tenant that holds too much", s.testTooMuch)
+}
+
+// denied is what an API server answers when a webhook has refused.
+func denied() error {
+	return &apierrors.StatusError{ErrStatus: metav1.Status{
+		Code: http.StatusForbidden, Reason: metav1.StatusReasonForbidden, Message: `admission webhook "policy.example.com" denied the request: call 555`,
+	}}
+}
+
+func (s *suite) testTokenRefused(t *testing.T) {
+	m := s.booted(t, "token", func(m *subject) {
+		m.tenants.set(s, interceptor.Funcs{
+			Apply: func(context.Context, client.WithWatch, runtime.ApplyConfiguration, ...client.ApplyOption) error {
+				return denied()
+			},
+		})
+		m.refused = true
+	})
+	m.reconcile(t)
+	names(t, m.expect(t, "refused", v1alpha1.ConditionBootstrapReady, metav1.ConditionFalse, "TokenNotWritten"),
+		"webhook policy.example.com of the tenant refused Secret bootstrap-token-", "; remove it or exempt kube-system")
+	defer m.occupy(t)()
+	m.refused = false // who is not asked does not refuse
+	m.reconcile(t)
+	names(t, m.expect(t, "refused and busy", v1alpha1.ConditionBootstrapReady, metav1.ConditionFalse, "TokenNotWritten"), "policy.example.com")
+}
+
+func (s *suite) testCordonRefused(t *testing.T) {
+	m := s.ready(t, "cordon")
+	m.tenants.set(s, interceptor.Funcs{
+		Patch: func(context.Context, client.WithWatch, client.Object, client.Patch, ...client.PatchOption) error {
+			return denied()
+		},
+	})
+	m.delete(t)
+	m.reconcile(t)
+	drained := m.expect(t, "refused", v1alpha1.ConditionDrained, metav1.ConditionFalse, "Draining")
+	names(t, drained, "webhook policy.example.com of the tenant refused Node "+m.key.Name+"; remove it or exempt nodes")
+	defer m.occupy(t)()
+	m.reconcile(t)
+	if busy := m.expect(t, "refused and busy", v1alpha1.ConditionDrained, metav1.ConditionFalse, "Draining"); busy != drained {
+		t.Errorf("Drained is %+v, want %+v as before", busy, drained)
+	}
+}
+
+func (s *suite) testEvictionRefused(t *testing.T) {
+	m := s.ready(t, "eviction")
+	s.create(t, pod("guarded", m.key.Name))
+	m.tenants.set(s, interceptor.Funcs{
+		SubResourceCreate: func(context.Context, client.Client, string, client.Object, client.Object, ...client.SubResourceCreateOption) error {
+			return denied()
+		},
+	})
+	m.delete(t)
+	m.reconcile(t)
+	names(t, m.expect(t, "refused", v1alpha1.ConditionDrained, metav1.ConditionFalse, "Draining"),
+		"webhook policy.example.com of the tenant refused the eviction of Pod default/guarded; remove it or exempt pods/eviction")
+}
+
+func (s *suite) testTooMuch(t *testing.T) {
+	down := &tenantapi.NotConnectedError{Reason: tenantapi.ReasonTooManyObjects, Message: "the tenant has more than 2000 Nodes"}
+	m := s.booted(t, "much", func(m *subject) { m.tenants.down = down })
+	names(t, m.expect(t, "no token yet", v1alpha1.ConditionBootstrapReady, metav1.ConditionFalse, "WaitingForTenantAPI"), down.Message)
+	names(t, m.expect(t, "no Node yet", v1alpha1.ConditionNodeReady, metav1.ConditionUnknown, down.Reason), down.Message)
+}
+
+func names(t *testing.T, condition metav1.Condition, parts ...string) {
+	t.Helper()
+	for _, part := range parts {
+		if !strings.Contains(condition.Message, part) {
+			t.Errorf("%s says %q, want %q in it", condition.Type, condition.Message, part)
+		}
+	}
+}
