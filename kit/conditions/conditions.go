@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	metav1ac "k8s.io/client-go/applyconfigurations/meta/v1"
@@ -64,6 +65,19 @@ func Apply(observed []metav1.Condition, generation int64, wanted ...metav1.Condi
 		return strings.Compare(*a.Type, *b.Type)
 	})
 	return result
+}
+
+// ReasonRefused is that of a Refusal.
+const ReasonRefused = "Refused"
+
+// Refusal is False when the API server has refused an object, as it does for a
+// quota, a LimitRange or a policy: its words name the object and what is in the
+// way, and nothing of ours helps. refused is false of any other error.
+func Refusal(conditionType string, err error) (condition metav1.Condition, refused bool) {
+	if !apierrors.IsForbidden(err) && !apierrors.IsInvalid(err) {
+		return condition, false
+	}
+	return False(conditionType, ReasonRefused, FirstLine(err.Error())), true
 }
 
 // FirstLine bounds a text that others wrote, for a message: its first line, in

@@ -52,6 +52,12 @@ func ReportInvalid(tenant *v1alpha1.TenantPKI, observed Observed, cause error) *
 	return report(tenant, observed, conditions.False(conditionReady, reasonInvalidSpec, cause.Error()))
 }
 
+// ReportRefused is the status of a tenant of which the API server has not taken an
+// object; refused says why.
+func ReportRefused(tenant *v1alpha1.TenantPKI, observed Observed, refused metav1.Condition) *slipwayac.TenantPKIApplyConfiguration {
+	return report(tenant, observed, refused)
+}
+
 // ReportNotHosted is the status of a TenantPKI that does not count where it is.
 func ReportNotHosted(tenant *v1alpha1.TenantPKI) *slipwayac.TenantPKIApplyConfiguration {
 	return report(tenant, Observed{}, conditions.False(conditionReady, reasonNotHosted, fmt.Sprintf(

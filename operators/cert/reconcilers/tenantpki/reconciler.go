@@ -3,6 +3,7 @@ package tenantpki
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -18,6 +19,7 @@ import (
 	slipwayac "slipway.dev/api/applyconfiguration/api/v1alpha1"
 	"slipway.dev/api/v1alpha1"
 	"slipway.dev/kit/apply"
+	"slipway.dev/kit/conditions"
 	"slipway.dev/kit/namespace"
 	"slipway.dev/operators/cert/pki"
 )
@@ -65,10 +67,15 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	if err != nil {
 		return r.report(ctx, tenant, pki.ReportInvalid(tenant, observed, err))
 	}
-	if err := r.apply(ctx, desired, observed); err != nil {
-		return ctrl.Result{}, err
+	err = r.apply(ctx, desired, observed)
+	if err == nil {
+		err = r.createServiceAccountKeys(ctx, tenant, observed)
 	}
-	if err := r.createServiceAccountKeys(ctx, tenant, observed); err != nil {
+	if refusal, refused := conditions.Refusal(v1alpha1.ConditionReady, err); refused {
+		_, reported := r.report(ctx, tenant, pki.ReportRefused(tenant, observed, refusal))
+		return ctrl.Result{}, errors.Join(reported, err)
+	}
+	if err != nil {
 		return ctrl.Result{}, err
 	}
 	if err := r.prune(ctx, desired, observed); err != nil {

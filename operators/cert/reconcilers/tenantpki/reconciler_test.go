@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"maps"
+	"strings"
 	"testing"
 	"time"
 
@@ -14,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -54,6 +56,7 @@ func TestTenantPKI(t *testing.T) {
 	t.Run("another name", func(t *testing.T) { e.checkAnotherName(t, tenant) })
 	t.Run("invalid spec", func(t *testing.T) { e.checkInvalidSpec(t, tenant) })
 	t.Run("drift", func(t *testing.T) { e.checkDrift(t, tenant) })
+	t.Run("quota", func(t *testing.T) { e.checkQuota(t, tenant) })
 }
 
 // testNotHosted: a team gets nothing from a TenantPKI in its own namespace, and
@@ -227,6 +230,34 @@ func (e *environment) checkDrift(t *testing.T, tenant *v1alpha1.TenantPKI) {
 		return errIssuer == nil && errAdmin == nil && client.IgnoreNotFound(errStale) == nil && errStale != nil &&
 			admin.Spec.CommonName == "kubernetes-admin"
 	})
+	e.awaitReady(t, tenant)
+}
+
+// checkQuota has a quota refuse what is missing: it is named until it is gone.
+func (e *environment) checkQuota(t *testing.T, tenant *v1alpha1.TenantPKI) {
+	none := corev1.ResourceList{"count/issuers.cert-manager.io": resource.MustParse("0")}
+	quota := &corev1.ResourceQuota{
+		ObjectMeta: metav1.ObjectMeta{Namespace: tenant.Namespace, Name: "few"}, Spec: corev1.ResourceQuotaSpec{Hard: none},
+	}
+	if err := e.client.Create(t.Context(), quota); err != nil {
+		t.Fatal(err)
+	}
+	quota.Status = corev1.ResourceQuotaStatus{Hard: none, Used: none}
+	if err := e.client.Status().Update(t.Context(), quota); err != nil {
+		t.Fatal(err)
+	}
+	issuer := &cmv1.Issuer{ObjectMeta: metav1.ObjectMeta{Namespace: tenant.Namespace, Name: "ca"}}
+	if err := e.client.Delete(t.Context(), issuer); err != nil {
+		t.Fatal(err)
+	}
+	e.await(t, tenant, "the quota is named", func() bool {
+		ready := meta.FindStatusCondition(tenant.Status.Conditions, "Ready")
+		return ready.Status == metav1.ConditionFalse && ready.Reason == "Refused" &&
+			strings.Contains(ready.Message, "Issuer ca") && strings.Contains(ready.Message, "exceeded quota: few") && len(tenant.Status.Secrets) > 0
+	})
+	if err := e.client.Delete(t.Context(), quota); err != nil {
+		t.Fatal(err)
+	}
 	e.awaitReady(t, tenant)
 }
 

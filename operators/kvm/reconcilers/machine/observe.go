@@ -41,6 +41,8 @@ type observation struct {
 	missing []string
 	// invalid says why no bootstrap data can be made of the Machine's specification.
 	invalid string
+	// refused says why the API server did not take an object; nil when it took all.
+	refused *metav1.Condition
 	// image of the guest; empty when it may not run one, and imageMissing says why.
 	image        string
 	imageMissing string

@@ -4,6 +4,7 @@ package machine
 
 import (
 	"context"
+	"errors"
 	"net/netip"
 	"time"
 
@@ -79,12 +80,16 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 		notHosted := conditions.False(v1alpha1.ConditionReady, tenant.ReasonNotHosted, tenant.MessageNotHosted)
 		return ctrl.Result{}, r.Writer.ApplyStatus(ctx, report(o, notHosted), o.machine)
 	}
-	if err := r.create(ctx, o); err != nil {
-		return ctrl.Result{}, err
+	created := r.create(ctx, o)
+	if o.refused = refusal(created); created != nil && o.refused == nil {
+		return ctrl.Result{}, created
 	}
 	renewal, tokenErr := r.admit(ctx, o)
 	if err := r.Writer.ApplyStatus(ctx, status(o, tokenErr), o.machine); err != nil {
 		return ctrl.Result{}, err
+	}
+	if created != nil {
+		return ctrl.Result{}, errors.Join(created, tokenErr)
 	}
 	if after, busy := tenantapi.RetryAfter(tokenErr); busy {
 		return ctrl.Result{RequeueAfter: after}, nil

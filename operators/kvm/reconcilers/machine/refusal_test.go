@@ -6,7 +6,9 @@ import (
 	"strings"
 	"testing"
 
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -22,6 +24,7 @@ func TestRefusals(t *testing.T) {
 	t.Run("of a token", s.testTokenRefused)
 	t.Run("of a Node", s.testCordonRefused)
 	t.Run("of an eviction", s.testEvictionRefused)
+	t.Run("of a quota", s.testQuota)
 	t.Run("of a tenant that holds too much", s.testTooMuch)
 }
 
@@ -87,6 +90,24 @@ func (s *suite) testTooMuch(t *testing.T) {
 	m := s.booted(t, "much", func(m *subject) { m.tenants.down = down })
 	names(t, m.expect(t, "no token yet", v1alpha1.ConditionBootstrapReady, metav1.ConditionFalse, "WaitingForTenantAPI"), down.Message)
 	names(t, m.expect(t, "no Node yet", v1alpha1.ConditionNodeReady, metav1.ConditionUnknown, down.Reason), down.Message)
+}
+
+// testQuota has a quota refuse the Secret with the bootstrap data.
+func (s *suite) testQuota(t *testing.T) {
+	m := s.hosted(t, "quota")
+	m.reconcile(t)
+	m.allocate(t)
+	none := corev1.ResourceList{"count/secrets": resource.MustParse("0")}
+	quota := &corev1.ResourceQuota{
+		ObjectMeta: metav1.ObjectMeta{Namespace: m.key.Namespace, Name: "few"}, Spec: corev1.ResourceQuotaSpec{Hard: none},
+	}
+	s.create(t, quota)
+	quota.Status = corev1.ResourceQuotaStatus{Hard: none, Used: none}
+	s.update(t, quota)
+	m.refused = true
+	m.reconcile(t)
+	names(t, m.expect(t, "no bootstrap data", v1alpha1.ConditionReady, metav1.ConditionFalse, "Refused"),
+		"Secret "+m.key.Name+"-bootstrap", "exceeded quota: few")
 }
 
 func names(t *testing.T, condition metav1.Condition, parts ...string) {

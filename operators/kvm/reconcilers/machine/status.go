@@ -24,7 +24,18 @@ func status(o *observation, tokenErr error) *slipwayac.MachineApplyConfiguration
 		guestCondition(o),
 		nodeCondition(o),
 	}
-	return report(o, append(parts, conditions.Summary(v1alpha1.ConditionReady, "Ready", parts...))...)
+	ready := conditions.Summary(v1alpha1.ConditionReady, "Ready", parts...)
+	if o.refused != nil {
+		ready = *o.refused // what the others wait for
+	}
+	return report(o, append(parts, ready)...)
+}
+
+func refusal(err error) *metav1.Condition {
+	if ready, refused := conditions.Refusal(v1alpha1.ConditionReady, err); refused {
+		return &ready
+	}
+	return nil
 }
 
 func report(o *observation, wanted ...metav1.Condition) *slipwayac.MachineApplyConfiguration {

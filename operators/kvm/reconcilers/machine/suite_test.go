@@ -91,7 +91,7 @@ type subject struct {
 	key        client.ObjectKey
 	tenants    *tenants
 	reconciler *machine.Reconciler
-	// refused is true while the tenant takes no token, which is an error.
+	// refused is true while something is refused, which is an error.
 	refused bool
 }
 
@@ -126,24 +126,36 @@ func (s *suite) machine(t *testing.T, namespace *corev1.Namespace) *subject {
 	return result
 }
 
+// hosted is a Machine in the hosted namespace of a tenant.
+func (s *suite) hosted(t *testing.T, tenant string) *subject {
+	t.Helper()
+	s.clock.SetTime(time.Now())
+	hosted := v1alpha1.HostedNamespace("team", tenant)
+	return s.machine(t, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{
+		Name: hosted, Annotations: map[string]string{v1alpha1.AnnotationTenantUID: "uid"},
+		Labels: map[string]string{v1alpha1.LabelTenant: hosted, v1alpha1.LabelTenantName: tenant, v1alpha1.LabelTenantNamespace: "team"},
+	}})
+}
+
+// allocate does network-operator's part.
+func (m *subject) allocate(t *testing.T) {
+	t.Helper()
+	port := &v1alpha1.NetworkPort{}
+	m.suite.get(t, m.key, port)
+	port.Status = v1alpha1.NetworkPortStatus{MACAddress: "02:00:00:c8:00:10", IPAddress: "10.200.0.16", PrefixLength: 24, Gateway: "10.200.0.1", MTU: 1450}
+	m.suite.update(t, port)
+}
+
 // booted is a Machine whose guest runs and has not joined. Its tenant is as the
 // preparations make it.
 func (s *suite) booted(t *testing.T, tenant string, preparations ...func(*subject)) *subject {
 	t.Helper()
-	s.clock.SetTime(time.Now())
-	hosted := v1alpha1.HostedNamespace("team", tenant)
-	m := s.machine(t, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{
-		Name: hosted, Annotations: map[string]string{v1alpha1.AnnotationTenantUID: "uid"},
-		Labels: map[string]string{v1alpha1.LabelTenant: hosted, v1alpha1.LabelTenantName: tenant, v1alpha1.LabelTenantNamespace: "team"},
-	}})
+	m := s.hosted(t, tenant)
 	for _, prepare := range preparations {
 		prepare(m)
 	}
 	m.reconcile(t)
-	port := &v1alpha1.NetworkPort{}
-	s.get(t, m.key, port)
-	port.Status = v1alpha1.NetworkPortStatus{MACAddress: "02:00:00:c8:00:10", IPAddress: "10.200.0.16", PrefixLength: 24, Gateway: "10.200.0.1", MTU: 1450}
-	s.update(t, port)
+	m.allocate(t)
 	m.reconcile(t)
 	vm := &kubevirtv1.VirtualMachine{}
 	s.get(t, m.key, vm)

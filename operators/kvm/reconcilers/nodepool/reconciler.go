@@ -3,6 +3,7 @@ package nodepool
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
@@ -18,6 +19,7 @@ import (
 
 	"slipway.dev/api/v1alpha1"
 	"slipway.dev/kit/apply"
+	"slipway.dev/kit/conditions"
 	"slipway.dev/kit/finalizer"
 	"slipway.dev/operators/kvm/pool"
 	"slipway.dev/operators/kvm/tenant"
@@ -99,11 +101,15 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 		if machines, err = machinesOf(ctx, r.Live, nodePool); err != nil {
 			return ctrl.Result{}, err
 		}
-		if err := r.execute(ctx, nodePool, hash, machines, plan(nodePool, hash, machines)); err != nil {
+		err := r.execute(ctx, nodePool, hash, machines, plan(nodePool, hash, machines))
+		if refusal, refused := conditions.Refusal(v1alpha1.ConditionReady, err); refused {
+			return ctrl.Result{}, errors.Join(r.Writer.ApplyStatus(ctx, status(nodePool, machines, refusal), nodePool), err)
+		}
+		if err != nil {
 			return ctrl.Result{}, err
 		}
 	}
-	return ctrl.Result{}, r.Writer.ApplyStatus(ctx, status(nodePool, hash, machines), nodePool)
+	return ctrl.Result{}, r.Writer.ApplyStatus(ctx, status(nodePool, machines, readyCondition(nodePool, hash, machines)), nodePool)
 }
 
 // machinesOf are the Machines that the pool controls, whatever labels they carry now.
@@ -210,7 +216,7 @@ func (r *Reconciler) delete(ctx context.Context, nodePool *v1alpha1.NodePool, ma
 		}
 	}
 	if len(machines) > 0 {
-		return r.Writer.ApplyStatus(ctx, status(nodePool, "", machines), nodePool)
+		return r.Writer.ApplyStatus(ctx, status(nodePool, machines, readyCondition(nodePool, "", machines)), nodePool)
 	}
 	return finalizer.Remove(ctx, r.Client, nodePool, Finalizer)
 }

@@ -136,6 +136,7 @@ func TestReconcile(t *testing.T) {
 	t.Run("deletion waits for Machines", e.testDeletion)
 	t.Run("counts in hosted namespaces only", e.testNotHosted)
 	t.Run("at rest nothing is written", e.testAtRest)
+	t.Run("a quota is named", e.testQuota)
 	t.Run("what is not known is not called ready", e.testUnknown)
 }
 

@@ -15,7 +15,7 @@ import (
 	"slipway.dev/operators/kvm/tenant"
 )
 
-func status(nodePool *v1alpha1.NodePool, hash string, machines []v1alpha1.Machine) *slipwayac.NodePoolApplyConfiguration {
+func status(nodePool *v1alpha1.NodePool, machines []v1alpha1.Machine, isReady metav1.Condition) *slipwayac.NodePoolApplyConfiguration {
 	var replicas, ready int32
 	for _, machine := range machines {
 		if machine.DeletionTimestamp != nil {
@@ -32,7 +32,7 @@ func status(nodePool *v1alpha1.NodePool, hash string, machines []v1alpha1.Machin
 		WithReplicas(replicas).
 		WithReadyReplicas(ready).
 		WithSelector(selector.String()).
-		WithConditions(conditions.Apply(nodePool.Status.Conditions, nodePool.Generation, readyCondition(nodePool, hash, machines))...))
+		WithConditions(conditions.Apply(nodePool.Status.Conditions, nodePool.Generation, isReady)...))
 }
 
 // notHosted is the status of a pool that somebody has made where it counts for nothing.
