@@ -64,6 +64,8 @@ type counter struct {
 }
 
 func (c *counter) list(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
+	// With a version, also "0", an API server gives all at once.
+	options.Limit, options.ResourceVersion = pageSize, ""
 	page, err := c.source.ListWithContext(ctx, options)
 	if ctx.Err() == nil {
 		c.serves(err == nil)

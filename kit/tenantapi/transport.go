@@ -3,7 +3,6 @@ package tenantapi
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"net/http"
 	"time"
@@ -13,9 +12,6 @@ import (
 )
 
 const (
-	// maxAnswer bounds the answer to one request that is no watch. Kubernetes'
-	// own lists come in pages of 500 objects.
-	maxAnswer = 16 << 20
 	// watchRate and watchBurst bound what all watches of a connection may bring,
 	// in bytes and per second: enough to fill the caches at once and for a busy
 	// cluster, too little to keep the operator busy with one tenant.
@@ -24,12 +20,6 @@ const (
 	// answerTime is what an API server has to answer after it has given up.
 	answerTime = time.Second
 )
-
-// retryAfter is for how long client-go would sleep, and hold its caller.
-const retryAfter = "Retry-After"
-
-// ErrAnswerTooLong is the end of an answer that was cut off.
-var ErrAnswerTooLong = fmt.Errorf("the tenant's API server answered with more than %d MiB", maxAnswer>>20)
 
 // limited bounds what a connection takes from its API server, and for how long.
 func limited(config *rest.Config) *rest.Config {
@@ -51,21 +41,44 @@ type boundedTransport struct {
 
 func (t *boundedTransport) RoundTrip(request *http.Request) (*http.Response, error) {
 	if request.URL.Query().Has("watch") {
-		response, err := t.next.RoundTrip(request)
-		if err == nil {
-			response.Header.Del(retryAfter)
-			response.Body = &slowBody{ReadCloser: response.Body, ctx: request.Context(), limiter: t.watched}
-		}
-		return response, err
+		return t.watch(request)
 	}
 	ctx, cancel := context.WithTimeout(request.Context(), callTimeout)
-	response, err := t.next.RoundTrip(withServerTimeout(request.Clone(ctx)))
+	return t.ask(withServerTimeout(request.Clone(ctx)), &boundedBody{cancel: cancel})
+}
+
+// watch has no end, but it has to begin in time, and an answer that is none has
+// to end as any other.
+func (t *boundedTransport) watch(request *http.Request) (*http.Response, error) {
+	ctx, cancel := context.WithCancel(request.Context())
+	late := time.AfterFunc(callTimeout, cancel)
+	body := &boundedBody{cancel: cancel}
+	response, err := t.ask(request.Clone(ctx), body)
+	if err != nil || response.StatusCode != http.StatusOK {
+		return response, err
+	}
+	late.Stop()
+	body.events = true
+	response.Body = &slowBody{ReadCloser: body, ctx: ctx, limiter: t.watched}
+	return response, nil
+}
+
+// ask gives an answer that is read through body.
+func (t *boundedTransport) ask(request *http.Request, body *boundedBody) (*http.Response, error) {
+	request.Header.Set("Accept", jsonOnly(request.Header.Get("Accept")))
+	response, err := t.next.RoundTrip(request)
 	if err != nil {
-		cancel()
+		body.cancel()
 		return nil, err
 	}
-	response.Header.Del(retryAfter)
-	response.Body = &shortBody{body: response.Body, cancel: cancel, left: maxAnswer}
+	body.ReadCloser = response.Body
+	if err := refuseEncoding(response); err != nil {
+		body.Close()
+		return nil, err
+	}
+	// client-go would sleep for as long as this header says, and hold its caller.
+	response.Header.Del("Retry-After")
+	response.Body = body
 	return response, nil
 }
 
@@ -101,25 +114,4 @@ func (b *slowBody) Read(p []byte) (int, error) {
 		}
 	}
 	return n, err
-}
-
-// shortBody fails, rather than ends, when an answer is too long: what was read
-// must not be taken for the whole.
-type shortBody struct {
-	body   io.ReadCloser
-	cancel context.CancelFunc
-	left   int
-}
-
-func (b *shortBody) Read(p []byte) (int, error) {
-	n, err := b.body.Read(p)
-	if b.left -= n; b.left < 0 {
-		return 0, ErrAnswerTooLong
-	}
-	return n, err
-}
-
-func (b *shortBody) Close() error {
-	defer b.cancel()
-	return b.body.Close()
 }
