@@ -59,8 +59,9 @@ type counter struct {
 	tooMany func(bool)
 	serves  func(bool)
 
-	mu    sync.Mutex
-	known sets.Set[types.UID]
+	mu sync.Mutex
+	// known has keys as those of the store: a UID is what the tenant says it is.
+	known sets.Set[types.NamespacedName]
 }
 
 func (c *counter) list(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
@@ -88,7 +89,7 @@ func (c *counter) list(ctx context.Context, options metav1.ListOptions) (runtime
 func (c *counter) reset() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.known = sets.New[types.UID]()
+	c.known = sets.New[types.NamespacedName]()
 }
 
 func (c *counter) add(object runtime.Object) error {
@@ -97,7 +98,7 @@ func (c *counter) add(object runtime.Object) error {
 		return err
 	}
 	c.mu.Lock()
-	exceeded := c.known.Insert(accessor.GetUID()).Len() > c.max
+	exceeded := c.known.Insert(keyOf(accessor)).Len() > c.max
 	c.mu.Unlock()
 	if !exceeded {
 		return nil
@@ -106,11 +107,15 @@ func (c *counter) add(object runtime.Object) error {
 	return fmt.Errorf("more than %d objects", c.max)
 }
 
+func keyOf(object metav1.Object) types.NamespacedName {
+	return types.NamespacedName{Namespace: object.GetNamespace(), Name: object.GetName()}
+}
+
 func (c *counter) remove(object runtime.Object) {
 	if accessor, err := meta.Accessor(object); err == nil {
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		c.known.Delete(accessor.GetUID())
+		c.known.Delete(keyOf(accessor))
 	}
 }
 
