@@ -10,27 +10,24 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// Remaining are the pods that still have to leave: all but those that a
-// DaemonSet would put right back, that exist only on the Node itself, or that
-// have ended. Sorted by namespace and name.
-func Remaining(pods []corev1.Pod) []corev1.Pod {
+// Remaining are those of a Node's pods that run and have to leave: all but those
+// that a DaemonSet would put right back, or that exist only on the Node itself.
+// They have only what tells one from another. Sorted by namespace and name.
+func Remaining(pods []metav1.PartialObjectMetadata) []corev1.Pod {
 	var remaining []corev1.Pod
 	for _, pod := range pods {
-		if _, mirror := pod.Annotations[corev1.MirrorPodAnnotationKey]; mirror || Ended(&pod) || ofDaemonSet(&pod) {
+		if _, mirror := pod.Annotations[corev1.MirrorPodAnnotationKey]; mirror || ofDaemonSet(&pod) {
 			continue
 		}
-		remaining = append(remaining, pod)
+		remaining = append(remaining, corev1.Pod{ObjectMeta: metav1.ObjectMeta{
+			Namespace: pod.Namespace, Name: pod.Name, UID: pod.UID, DeletionTimestamp: pod.DeletionTimestamp,
+		}})
 	}
 	slices.SortFunc(remaining, func(a, b corev1.Pod) int { return strings.Compare(key(a), key(b)) })
 	return remaining
 }
 
-// Ended is true of a pod whose containers will not run again.
-func Ended(pod *corev1.Pod) bool {
-	return pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed
-}
-
-func ofDaemonSet(pod *corev1.Pod) bool {
+func ofDaemonSet(pod *metav1.PartialObjectMetadata) bool {
 	owner := metav1.GetControllerOf(pod)
 	return owner != nil && owner.Kind == "DaemonSet"
 }

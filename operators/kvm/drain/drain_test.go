@@ -11,26 +11,26 @@ import (
 )
 
 func TestRemaining(t *testing.T) {
-	pod := func(name string, change func(*corev1.Pod)) corev1.Pod {
-		p := corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: name}}
+	pod := func(name string, change func(*metav1.PartialObjectMetadata)) metav1.PartialObjectMetadata {
+		p := metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: name}}
 		if change != nil {
 			change(&p)
 		}
 		return p
 	}
-	ownedBy := func(kind string) func(*corev1.Pod) {
-		return func(p *corev1.Pod) {
+	ownedBy := func(kind string) func(*metav1.PartialObjectMetadata) {
+		return func(p *metav1.PartialObjectMetadata) {
 			p.OwnerReferences = []metav1.OwnerReference{{Kind: kind, Name: "x", Controller: new(true)}}
 		}
 	}
-	got := drain.Remaining([]corev1.Pod{
+	got := drain.Remaining([]metav1.PartialObjectMetadata{
 		pod("web-2", ownedBy("ReplicaSet")),
 		pod("alone", nil),
-		pod("going", func(p *corev1.Pod) { p.DeletionTimestamp = &metav1.Time{} }),
+		pod("going", func(p *metav1.PartialObjectMetadata) { p.DeletionTimestamp = &metav1.Time{} }),
 		pod("agent", ownedBy("DaemonSet")),
-		pod("static", func(p *corev1.Pod) { p.Annotations = map[string]string{corev1.MirrorPodAnnotationKey: "x"} }),
-		pod("job-1", func(p *corev1.Pod) { p.Status.Phase = corev1.PodSucceeded }),
-		pod("job-2", func(p *corev1.Pod) { p.Status.Phase = corev1.PodFailed }),
+		pod("static", func(p *metav1.PartialObjectMetadata) {
+			p.Annotations = map[string]string{corev1.MirrorPodAnnotationKey: "x"}
+		}),
 		pod("web-1", ownedBy("ReplicaSet")),
 	})
 	want := "default/alone, default/going (has a budget), default/web-1, 1 more"

@@ -12,6 +12,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/util/workqueue"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -34,8 +35,9 @@ const (
 	// evictionRetry is how soon a Node that is being drained is looked at again.
 	// kubectl drain asks as well: no watch tells what a PodDisruptionBudget allows next.
 	evictionRetry = 2 * time.Second
-	// podPage is how many pods are read at a time.
-	podPage = 100
+	// podPage is how many pods are read at a time: what a tenant writes about
+	// one can be long.
+	podPage = 10
 	// evictionsPerStep is as many pods as a kubelet runs by default, and a few more.
 	evictionsPerStep = 120
 	// evictionsAtOnce is how many evictions are under way at a time.
@@ -135,17 +137,23 @@ func evict(ctx context.Context, c client.Client, node *corev1.Node, active bool)
 }
 
 // podsOf reads the pods that have to leave a Node, as many as one step can do
-// something about. They are not cached: of all of a tenant's pods, those of a
-// Node that goes are the only ones that matter, for a minute.
+// something about, and of each only the metadata. They are not cached: of all of
+// a tenant's pods, those of a Node that goes are the only ones that matter, for a
+// minute.
 func podsOf(ctx context.Context, c client.Client, node string) (left []corev1.Pod, err error) {
-	pods := &corev1.PodList{}
-	for {
-		options := []client.ListOption{client.MatchingFields{"spec.nodeName": node}, client.Limit(podPage), client.Continue(pods.Continue)}
-		if err := c.List(ctx, pods, options...); err != nil {
+	running := client.MatchingFieldsSelector{Selector: fields.AndSelectors(
+		fields.OneTermEqualSelector("spec.nodeName", node),
+		fields.OneTermNotEqualSelector("status.phase", string(corev1.PodSucceeded)),
+		fields.OneTermNotEqualSelector("status.phase", string(corev1.PodFailed)),
+	)}
+	for next := ""; ; {
+		pods := &metav1.PartialObjectMetadataList{}
+		pods.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("PodList"))
+		if err := c.List(ctx, pods, running, client.Limit(podPage), client.Continue(next)); err != nil {
 			return left, fmt.Errorf("list pods of Node %s: %w", node, err)
 		}
 		left = append(left, drain.Remaining(pods.Items)...)
-		if pods.Continue == "" || len(left) >= evictionsPerStep {
+		if next = pods.Continue; next == "" || len(left) >= evictionsPerStep {
 			return left, nil
 		}
 	}

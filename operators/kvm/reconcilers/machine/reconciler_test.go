@@ -134,8 +134,22 @@ func (s *suite) testDrainIsBounded(t *testing.T) {
 	for n := range pods {
 		s.create(t, pod(fmt.Sprintf("crowd-%d", n), m.key.Name))
 	}
+	ended := pod("ended", m.key.Name)
+	s.create(t, ended)
+	ended.Status.Phase = corev1.PodSucceeded
+	s.update(t, ended)
 	var underWay, most, asked atomic.Int32
 	m.tenants.set(s, interceptor.Funcs{
+		List: func(ctx context.Context, c client.WithWatch, list client.ObjectList, options ...client.ListOption) error {
+			if _, ok := list.(*metav1.PartialObjectMetadataList); !ok {
+				t.Errorf("%T is read, of which the tenant chooses the size", list)
+			}
+			err := c.List(ctx, list, options...)
+			if n := meta.LenList(list); n > 10 {
+				t.Errorf("%d objects in one answer", n)
+			}
+			return err
+		},
 		SubResourceCreate: func(ctx context.Context, c client.Client, sub string, o, eviction client.Object, options ...client.SubResourceCreateOption) error {
 			asked.Add(1)
 			now := underWay.Add(1)
@@ -157,8 +171,8 @@ func (s *suite) testDrainIsBounded(t *testing.T) {
 		m.reconcile(t)
 	}
 	left := &corev1.PodList{}
-	if err := s.client.List(t.Context(), left, client.MatchingFields{"spec.nodeName": m.key.Name}); err != nil || len(left.Items) > 0 {
-		t.Errorf("%d pods are left on the Node, %v", len(left.Items), err)
+	if err := s.client.List(t.Context(), left, client.MatchingFields{"spec.nodeName": m.key.Name}); err != nil || len(left.Items) != 1 || left.Items[0].Name != ended.Name {
+		t.Errorf("%d pods are left on the Node, %v; want the one that has ended", len(left.Items), err)
 	}
 	m.expect(t, "all have left", v1alpha1.ConditionDrained, metav1.ConditionTrue, "Drained")
 }
