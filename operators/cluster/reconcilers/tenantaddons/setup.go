@@ -8,6 +8,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/runtime"
 	toolscache "k8s.io/client-go/tools/cache"
@@ -59,14 +60,35 @@ func (r *Reconciler) Connect(ctx context.Context, scheme *runtime.Scheme) (*tena
 // cacheOptions restrict what is cached of a tenant: cluster DNS alone.
 func cacheOptions() cache.Options {
 	return cache.Options{
-		DefaultTransform: cache.TransformStripManagedFields(),
 		ByObject: map[client.Object]cache.ByObject{
 			&appsv1.Deployment{}: {
 				Namespaces: map[string]cache.Config{addons.CoreDNSNamespace: {}},
 				Field:      fields.OneTermEqualSelector("metadata.name", addons.CoreDNS),
+				Transform:  trimDeployment,
 			},
 		},
 	}
+}
+
+// trimDeployment keeps what report.ClusterDNS reads. A tenant's admin may fill the
+// rest as long as the API server allows, and every reconcile copies it.
+func trimDeployment(o any) (any, error) {
+	deployment, ok := o.(*appsv1.Deployment)
+	if !ok {
+		return o, nil
+	}
+	return &appsv1.Deployment{
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: deployment.Namespace, Name: deployment.Name, UID: deployment.UID,
+			ResourceVersion: deployment.ResourceVersion, Generation: deployment.Generation,
+		},
+		Spec: appsv1.DeploymentSpec{Replicas: deployment.Spec.Replicas},
+		Status: appsv1.DeploymentStatus{
+			ObservedGeneration: deployment.Status.ObservedGeneration,
+			UpdatedReplicas:    deployment.Status.UpdatedReplicas,
+			AvailableReplicas:  deployment.Status.AvailableReplicas,
+		},
+	}, nil
 }
 
 // SetupWithManager registers the reconciler and its connections. hosted.Index
