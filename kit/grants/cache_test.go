@@ -1,4 +1,4 @@
-package grants_test
+package grants
 
 import (
 	"context"
@@ -18,7 +18,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/cluster"
 
-	"slipway.dev/kit/grants"
 	"slipway.dev/kit/testenv"
 )
 
@@ -44,7 +43,7 @@ func TestCache(t *testing.T) {
 	})
 	t.Run("not granted", func(t *testing.T) {
 		e.wantNotGranted(t, reader, "granted")
-		if err := reader.List(t.Context(), &corev1.SecretList{}); !errors.Is(err, grants.ErrNotGranted) {
+		if err := reader.List(t.Context(), &corev1.SecretList{}); !errors.Is(err, ErrNotGranted) {
 			t.Errorf("list everywhere: %v", err)
 		}
 	})
@@ -66,7 +65,7 @@ func TestCache(t *testing.T) {
 	t.Run("revoked and granted again", func(t *testing.T) {
 		e.revoke("granted")
 		e.eventually(t, func() error {
-			if err := reader.Get(t.Context(), client.ObjectKey{Namespace: "granted", Name: "a"}, &corev1.Secret{}); !errors.Is(err, grants.ErrNotGranted) {
+			if err := reader.Get(t.Context(), client.ObjectKey{Namespace: "granted", Name: "a"}, &corev1.Secret{}); !errors.Is(err, ErrNotGranted) {
 				return fmt.Errorf("read: %w", err)
 			}
 			return nil
@@ -147,31 +146,42 @@ func (e *environment) revoke(namespace string) {
 	}
 }
 
-// operator runs caches with the operator's rights, and returns what it reads
-// from and which Secrets its handler is told of.
-func (e *environment) operator() (client.Reader, <-chan string) {
+// cluster has caches with the operator's rights.
+func (e *environment) cluster() cluster.Cluster {
 	e.Helper()
 	config := rest.CopyConfig(e.config)
 	config.Impersonate.UserName = user
-	ctx, cancel := context.WithCancel(e.Context())
 	operator, err := cluster.New(config, func(o *cluster.Options) {
-		o.Scheme, o.NewCache = clientgoscheme.Scheme, grants.NewCache(binding, role)
+		o.Scheme, o.NewCache = clientgoscheme.Scheme, NewCache(binding, role)
 		o.Cache.ByObject = map[client.Object]cache.ByObject{&corev1.Secret{}: {Transform: cache.TransformStripManagedFields()}}
 	})
 	if err != nil {
 		e.Fatal(err)
 	}
-	told := make(chan string, 10)
-	informer, err := operator.GetCache().GetInformer(ctx, &corev1.Secret{})
+	return operator
+}
+
+// handle adds a handler of Secrets.
+func (e *environment) handle(c cache.Cache, tell func(*corev1.Secret)) {
+	e.Helper()
+	informer, err := c.GetInformer(e.Context(), &corev1.Secret{})
 	if err != nil {
 		e.Fatal(err)
 	}
-	if _, err := informer.AddEventHandler(toolscache.ResourceEventHandlerFuncs{AddFunc: func(o any) {
-		secret := o.(*corev1.Secret)
-		told <- secret.Namespace + "/" + secret.Name
-	}}); err != nil {
+	handler := toolscache.ResourceEventHandlerFuncs{AddFunc: func(o any) { tell(o.(*corev1.Secret)) }}
+	if _, err := informer.AddEventHandler(handler); err != nil {
 		e.Fatal(err)
 	}
+}
+
+// operator runs caches with the operator's rights, and returns what it reads
+// from and which Secrets its handler is told of.
+func (e *environment) operator() (client.Reader, <-chan string) {
+	e.Helper()
+	operator := e.cluster()
+	ctx, cancel := context.WithCancel(e.Context())
+	told := make(chan string, 10)
+	e.handle(operator.GetCache(), func(secret *corev1.Secret) { told <- secret.Namespace + "/" + secret.Name })
 	ended := make(chan error, 1)
 	go func() { ended <- operator.Start(ctx) }()
 	e.Cleanup(func() {
@@ -201,7 +211,7 @@ func (e *environment) wantSecret(t *testing.T, reader client.Reader, namespace s
 func (e *environment) wantNotGranted(t *testing.T, reader client.Reader, namespace string) {
 	t.Helper()
 	err := reader.Get(t.Context(), client.ObjectKey{Namespace: namespace, Name: "a"}, &corev1.Secret{})
-	if !errors.Is(err, grants.ErrNotGranted) {
+	if !errors.Is(err, ErrNotGranted) {
 		t.Errorf("read: %v, want ErrNotGranted", err)
 	}
 }

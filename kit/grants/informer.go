@@ -54,6 +54,9 @@ func (i *informer) AddEventHandlerWithOptions(added toolscache.ResourceEventHand
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, n := range c.namespaces {
+		if n.cache == nil {
+			continue // it gets all handlers when it is made
+		}
 		if err := h.add(context.Background(), n.cache); err != nil {
 			return nil, err
 		}
