@@ -10,11 +10,11 @@ import (
 	"slipway.dev/operators/cluster/controlplane"
 )
 
-// AnnotationReplicasFrom on a NodePool says that its replicas are the TenantCluster's.
-const AnnotationReplicasFrom = "slipway.dev/replicas-from"
+// annotationReplicasFrom on a NodePool says that its replicas are the TenantCluster's.
+const annotationReplicasFrom = "slipway.dev/replicas-from"
 
-// ReplicasFromTenantCluster is the value of AnnotationReplicasFrom.
-const ReplicasFromTenantCluster = "TenantCluster"
+// replicasFromTenantCluster is the value of annotationReplicasFrom.
+const replicasFromTenantCluster = "TenantCluster"
 
 // NodePools are the groups of workers. Replicas are part of the object only
 // where the TenantCluster sets them; otherwise they belong to whoever scales
@@ -44,7 +44,7 @@ func NodePools(t controlplane.Tenant) ([]*slipwayac.NodePoolApplyConfiguration, 
 		object := slipwayac.NodePool(pool.Name, t.HostedNamespace).WithLabels(labels(t)).WithSpec(spec)
 		if pool.Replicas != nil {
 			spec.WithReplicas(*pool.Replicas)
-			object.WithAnnotations(map[string]string{AnnotationReplicasFrom: ReplicasFromTenantCluster})
+			object.WithAnnotations(map[string]string{annotationReplicasFrom: replicasFromTenantCluster})
 		}
 		pools = append(pools, object)
 	}
@@ -62,7 +62,7 @@ func Handover(t controlplane.Tenant, observed []v1alpha1.NodePool) map[string]*s
 	}
 	result := map[string]*slipwayac.NodePoolApplyConfiguration{}
 	for _, pool := range observed {
-		if !free[pool.Name] || pool.Annotations[AnnotationReplicasFrom] == "" || pool.Spec.Replicas == nil {
+		if !free[pool.Name] || pool.Annotations[annotationReplicasFrom] == "" || pool.Spec.Replicas == nil {
 			continue
 		}
 		// Somebody may scale it at this moment: a number that is no longer its own is refused.

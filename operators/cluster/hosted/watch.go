@@ -128,7 +128,7 @@ func NamespaceOf(object client.Object) string {
 // ToTenant wakes the TenantCluster in whose hosted namespace an object is.
 func ToTenant(reader client.Reader) handler.EventHandler {
 	return handler.EnqueueRequestsFromMapFunc(func(ctx context.Context, object client.Object) []reconcile.Request {
-		return requests(TenantsOf(ctx, reader, NamespaceOf(object)))
+		return requests(tenantsOf(ctx, reader, NamespaceOf(object)))
 	})
 }
 
@@ -136,7 +136,7 @@ func ToTenant(reader client.Reader) handler.EventHandler {
 // them, or own it.
 func ToTenantsOfSecret(reader client.Reader) handler.EventHandler {
 	return handler.EnqueueRequestsFromMapFunc(func(ctx context.Context, object client.Object) []reconcile.Request {
-		if tenants := TenantsOf(ctx, reader, object.GetNamespace()); len(tenants) > 0 {
+		if tenants := tenantsOf(ctx, reader, object.GetNamespace()); len(tenants) > 0 {
 			return requests(tenants)
 		}
 		beside := list(ctx, reader, client.InNamespace(object.GetNamespace()))
@@ -150,14 +150,14 @@ func ToTenantsOfSecret(reader client.Reader) handler.EventHandler {
 // beside it, or that in whose hosted namespace it is.
 func ToTenantsOfGrant(reader client.Reader) handler.EventHandler {
 	return handler.EnqueueRequestsFromMapFunc(func(ctx context.Context, object client.Object) []reconcile.Request {
-		tenants := TenantsOf(ctx, reader, object.GetNamespace())
+		tenants := tenantsOf(ctx, reader, object.GetNamespace())
 		return requests(append(tenants, list(ctx, reader, client.InNamespace(object.GetNamespace()))...))
 	})
 }
 
-// TenantsOf are the TenantClusters with that hosted namespace: at most one,
+// tenantsOf are the TenantClusters with that hosted namespace: at most one,
 // unless hashes collide.
-func TenantsOf(ctx context.Context, reader client.Reader, namespace string) []v1alpha1.TenantCluster {
+func tenantsOf(ctx context.Context, reader client.Reader, namespace string) []v1alpha1.TenantCluster {
 	return list(ctx, reader, client.MatchingFields{namespaceField: namespace})
 }
 

@@ -95,7 +95,7 @@ func (e *environment) restart() {
 	ctx, cancel := context.WithCancel(e.all.Context())
 	images := controlplane.Images{Registry: "registry.example.com", CoreDNSTag: "v1.15.0"}
 	e.reconciler = New(counted, e.client, images, clock.RealClock{})
-	tenants, err := e.reconciler.Connect(ctx, e.client.Scheme())
+	tenants, err := e.reconciler.connect(ctx, e.client.Scheme())
 	if err != nil {
 		e.Fatal(err)
 	}

@@ -33,9 +33,9 @@ import (
 // as long as a call to a tenant is allowed to.
 const concurrentTenants = 8
 
-// Connect makes the connections to tenants, which wake the reconciler until ctx
+// connect makes the connections to tenants, which wake the reconciler until ctx
 // ends. They are idle before they are started.
-func (r *Reconciler) Connect(ctx context.Context, scheme *runtime.Scheme) (*tenantapi.Clusters, error) {
+func (r *Reconciler) connect(ctx context.Context, scheme *runtime.Scheme) (*tenantapi.Clusters, error) {
 	mapper, err := tenantapi.NewMapper(scheme,
 		[]client.Object{
 			&appsv1.Deployment{}, &corev1.ServiceAccount{}, &corev1.ConfigMap{}, &corev1.Service{}, &rbacv1.Role{}, &rbacv1.RoleBinding{},
@@ -94,7 +94,7 @@ func trimDeployment(o any) (any, error) {
 // SetupWithManager registers the reconciler and its connections. hosted.Index
 // must have been called.
 func (r *Reconciler) SetupWithManager(ctx context.Context, manager ctrl.Manager) error {
-	tenants, err := r.Connect(ctx, manager.GetScheme())
+	tenants, err := r.connect(ctx, manager.GetScheme())
 	if err != nil {
 		return err
 	}
