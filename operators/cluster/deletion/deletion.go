@@ -6,13 +6,13 @@ import (
 	"fmt"
 	"time"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"slipway.dev/operators/cluster/observed"
 )
 
 // Object is something that has to go.
 type Object struct {
 	Kind string
-	metav1.Object
+	observed.Object
 	// Reason says why it is still there, where its status tells.
 	Reason string
 	// Observed objects are removed by somebody else: this operator only waits for them.

@@ -14,7 +14,7 @@ var since = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
 // object that was deleted so long after the deletion of its cluster; never with a negative age.
 func object(name string, deletedAfter time.Duration) deletion.Object {
-	meta := &metav1.ObjectMeta{Name: name}
+	meta := &metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{Name: name}}
 	if deletedAfter >= 0 {
 		meta.DeletionTimestamp = &metav1.Time{Time: since.Add(deletedAfter)}
 	}

@@ -69,7 +69,7 @@ func pki(seen *observed.Tenant) []Object {
 	return []Object{child("TenantPKI", seen.PKI, seen.PKI.Status.Conditions)}
 }
 
-func child(kind string, object metav1.Object, conditions []metav1.Condition) Object {
+func child(kind string, object observed.Object, conditions []metav1.Condition) Object {
 	result := Object{Kind: kind, Object: object}
 	if ready := meta.FindStatusCondition(conditions, v1alpha1.ConditionReady); ready != nil && ready.Status == metav1.ConditionFalse {
 		result.Reason = ready.Message

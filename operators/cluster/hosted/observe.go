@@ -1,5 +1,5 @@
 // Package hosted reads, watches and removes what belongs to tenants in the
-// management cluster. It decides nothing.
+// management cluster. What goes when is decided in package deletion.
 package hosted
 
 import (

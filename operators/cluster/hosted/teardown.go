@@ -15,26 +15,37 @@ import (
 	"slipway.dev/operators/cluster/observed"
 )
 
-// TearDown does what can be done now to remove what there is of a tenant, and
-// says what is left.
-func (r Reader) TearDown(ctx context.Context, c client.Client, grants Grants, id observed.Identity, history deletion.History, now time.Time) (deletion.Decision, error) {
-	namespace, err := r.ownNamespace(ctx, id)
+// Teardown removes what there is of tenants.
+type Teardown struct {
+	client client.Client
+	reader Reader
+	grants Grants
+}
+
+// NewTeardown makes one that removes through c what it reads through reader.
+func NewTeardown(c client.Client, reader Reader, grants Grants) Teardown {
+	return Teardown{client: c, reader: reader, grants: grants}
+}
+
+// Continue does what can be done now to remove a tenant, and says what is left.
+func (t Teardown) Continue(ctx context.Context, id observed.Identity, history deletion.History, now time.Time) (deletion.Decision, error) {
+	namespace, err := t.reader.ownNamespace(ctx, id)
 	if err != nil {
 		return deletion.Decision{}, err
 	}
-	stages, err := r.stages(ctx, id, namespace)
+	stages, err := t.reader.stages(ctx, id, namespace)
 	if err != nil {
 		return deletion.Decision{}, err
 	}
 	decision := deletion.Plan(stages, history, now)
 	if len(decision.Delete) > 0 && namespace != nil && namespace.DeletionTimestamp == nil {
 		// Somebody may have removed what allows to remove.
-		if _, err := grants.Hosted(ctx, namespace.Name); err != nil {
+		if _, err := t.grants.Hosted(ctx, namespace.Name); err != nil {
 			return deletion.Decision{}, err
 		}
 	}
 	for _, object := range decision.Delete {
-		if err := Remove(ctx, c, object.Kind, object.Object); err != nil {
+		if err := Remove(ctx, t.client, object.Kind, object.Object); err != nil {
 			return deletion.Decision{}, err
 		}
 	}
@@ -90,13 +101,9 @@ func (r Reader) networkIDs(ctx context.Context, hosted string) ([]*v1alpha1.Virt
 
 // Remove deletes this very object, and lets Kubernetes collect what it owns. One
 // that is gone already is no error.
-func Remove(ctx context.Context, c client.Client, kind string, object metav1.Object) error {
-	target, ok := object.(client.Object)
-	if !ok {
-		return fmt.Errorf("delete %s %s: not an object of the API", kind, object.GetName())
-	}
-	err := c.Delete(ctx, target,
-		client.PropagationPolicy(metav1.DeletePropagationBackground), client.Preconditions{UID: new(target.GetUID())})
+func Remove(ctx context.Context, c client.Client, kind string, object client.Object) error {
+	err := c.Delete(ctx, object,
+		client.PropagationPolicy(metav1.DeletePropagationBackground), client.Preconditions{UID: new(object.GetUID())})
 	if err != nil && !apierrors.IsNotFound(err) {
 		return fmt.Errorf("delete %s %s: %w", kind, object.GetName(), err)
 	}

@@ -27,7 +27,7 @@ import (
 type Reconciler struct {
 	client   client.Client
 	reader   hosted.Reader
-	grants   hosted.Grants
+	teardown hosted.Teardown
 	clock    clock.PassiveClock
 	recorder events.EventRecorder
 
@@ -39,7 +39,10 @@ type Reconciler struct {
 
 // New makes a Reconciler that writes through c and reads through reader.
 func New(c client.Client, reader hosted.Reader, grants hosted.Grants, clock clock.PassiveClock, recorder events.EventRecorder) *Reconciler {
-	return &Reconciler{client: c, reader: reader, grants: grants, clock: clock, recorder: recorder, histories: map[string]deletion.History{}}
+	return &Reconciler{
+		client: c, reader: reader, teardown: hosted.NewTeardown(c, reader, grants),
+		clock: clock, recorder: recorder, histories: map[string]deletion.History{},
+	}
 }
 
 // Reconcile removes what is in a hosted namespace, stage by stage, and then the
@@ -61,7 +64,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 		return ctrl.Result{}, err
 	}
 	now := r.clock.Now()
-	decision, err := r.reader.TearDown(ctx, r.client, r.grants, id, r.history(namespace, id, now), now)
+	decision, err := r.teardown.Continue(ctx, id, r.history(namespace, id, now), now)
 	if err != nil {
 		return ctrl.Result{}, err
 	}

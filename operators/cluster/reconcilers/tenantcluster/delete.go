@@ -22,7 +22,7 @@ import (
 // when its hosted namespace and its network identifier are gone.
 func (r *Reconciler) delete(ctx context.Context, cluster *v1alpha1.TenantCluster) (ctrl.Result, error) {
 	now := r.clock.Now()
-	decision, err := r.reader.TearDown(ctx, r.client, r.grants, observed.IdentityOf(cluster), report.History(cluster), now)
+	decision, err := r.teardown.Continue(ctx, observed.IdentityOf(cluster), report.History(cluster), now)
 	if err != nil {
 		return ctrl.Result{}, err
 	}

@@ -46,6 +46,7 @@ type Reconciler struct {
 	client   client.Client
 	reader   hosted.Reader
 	grants   hosted.Grants
+	teardown hosted.Teardown
 	config   desired.Config
 	clock    clock.PassiveClock
 	recorder events.EventRecorder
@@ -60,7 +61,8 @@ func New(
 	c client.Client, reader hosted.Reader, grants hosted.Grants, config desired.Config, clock clock.PassiveClock, recorder events.EventRecorder,
 ) *Reconciler {
 	return &Reconciler{
-		client: c, reader: reader, grants: grants, config: config, clock: clock, recorder: recorder,
+		client: c, reader: reader, grants: grants, teardown: hosted.NewTeardown(c, reader, grants),
+		config: config, clock: clock, recorder: recorder,
 		writer: apply.NewWriter(c, owner), told: lru.New(remembered),
 	}
 }
