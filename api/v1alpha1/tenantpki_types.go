@@ -98,9 +98,20 @@ const (
 	SecretServiceAccount = "service-account"
 )
 
-// GroupClusterAdmins is the group of a tenant's users, bound to cluster-admin in
-// the tenant. Unlike system:masters it can be taken its rights.
-const GroupClusterAdmins = "slipway:cluster-admins"
+// Users and groups of a tenant: in certificates, tokens and kubeconfigs, and in
+// the tenant's RBAC.
+const (
+	// GroupClusterAdmins is the group of a tenant's users, bound to cluster-admin in
+	// the tenant. Unlike those of system:masters, its rights can be taken away.
+	GroupClusterAdmins = "slipway:cluster-admins"
+	// GroupBootstrappers is the group of every worker until it has its own certificate.
+	GroupBootstrappers = "system:bootstrappers:slipway"
+	// UserClusterOperator and UserKVMOperator are those operators in the tenant.
+	UserClusterOperator = "slipway:cluster-operator"
+	UserKVMOperator     = "slipway:kvm-operator"
+	// UserKubeletClient is the API server where it speaks to kubelets.
+	UserKubeletClient = "kube-apiserver-kubelet-client"
+)
 
 // Secrets in the hosted namespace with a kubeconfig under KubeconfigKey,
 // written by the cluster-operator.

@@ -26,7 +26,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"slipway.dev/api/v1alpha1"
-	"slipway.dev/operators/kvm/bootstrap"
 )
 
 // TestWorker leads one worker after another through life and death.
@@ -379,7 +378,7 @@ func (w *world) testClientCertificate(t *testing.T, machine, tokenID string) {
 // requestClientCertificate asks for a client certificate as a guest does that has a bootstrap token.
 func (w *world) requestClientCertificate(t *testing.T, machine, tokenID string) (name string) {
 	t.Helper()
-	guest := rest.ImpersonationConfig{UserName: "system:bootstrap:" + tokenID, Groups: []string{"system:bootstrappers", bootstrap.Group}}
+	guest := rest.ImpersonationConfig{UserName: "system:bootstrap:" + tokenID, Groups: []string{"system:bootstrappers", v1alpha1.GroupBootstrappers}}
 	return w.request(t, guest, certificatesv1.KubeAPIServerClientKubeletSignerName, certificatesv1.UsageClientAuth,
 		&x509.CertificateRequest{Subject: nodeSubject(machine)})
 }

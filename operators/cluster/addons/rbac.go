@@ -9,15 +9,9 @@ import (
 	"slipway.dev/api/v1alpha1"
 )
 
-// Groups and users of a tenant.
+// Kubernetes' own names.
 const (
-	// BootstrapGroup is the group of the bootstrap tokens that kvm-operator makes.
-	BootstrapGroup = "system:bootstrappers:slipway"
-	// KVMOperatorUser is the common name of kvm-operator's certificate.
-	KVMOperatorUser = "slipway:kvm-operator"
-
 	nodesGroup           = "system:nodes"
-	kubeletClientUser    = "kube-apiserver-kubelet-client"
 	systemNamespace      = "kube-system"
 	rbacGroup            = "rbac.authorization.k8s.io"
 	certificatesGroup    = "certificates.k8s.io"
@@ -31,16 +25,16 @@ const (
 // binding, so that it can be taken from them.
 func RBAC() []runtime.ApplyConfiguration {
 	return []runtime.ApplyConfiguration{
-		bind("slipway:kubelet-bootstrap", "system:node-bootstrapper", group(BootstrapGroup)),
+		bind("slipway:kubelet-bootstrap", "system:node-bootstrapper", group(v1alpha1.GroupBootstrappers)),
 		bind("slipway:node-proxier", "system:node-proxier", group(nodesGroup)),
 		bind(v1alpha1.GroupClusterAdmins, "cluster-admin", group(v1alpha1.GroupClusterAdmins)),
-		bind("slipway:kubelet-api-admin", "system:kubelet-api-admin", user(kubeletClientUser)),
+		bind("slipway:kubelet-api-admin", "system:kubelet-api-admin", user(v1alpha1.UserKubeletClient)),
 		kvmOperatorClusterRole(),
-		bind(KVMOperatorUser, KVMOperatorUser, user(KVMOperatorUser)),
+		bind(v1alpha1.UserKVMOperator, v1alpha1.UserKVMOperator, user(v1alpha1.UserKVMOperator)),
 		kvmOperatorRole(),
-		rbacv1ac.RoleBinding(KVMOperatorUser, systemNamespace).
-			WithRoleRef(rbacv1ac.RoleRef().WithAPIGroup(rbacGroup).WithKind("Role").WithName(KVMOperatorUser)).
-			WithSubjects(user(KVMOperatorUser)),
+		rbacv1ac.RoleBinding(v1alpha1.UserKVMOperator, systemNamespace).
+			WithRoleRef(rbacv1ac.RoleRef().WithAPIGroup(rbacGroup).WithKind("Role").WithName(v1alpha1.UserKVMOperator)).
+			WithSubjects(user(v1alpha1.UserKVMOperator)),
 	}
 }
 
@@ -49,7 +43,7 @@ func RBAC() []runtime.ApplyConfiguration {
 // Kubernetes approve certificates, as kubeadm's do: whoever holds one token could
 // become any node.
 func kvmOperatorClusterRole() *rbacv1ac.ClusterRoleApplyConfiguration {
-	return rbacv1ac.ClusterRole(KVMOperatorUser).WithRules(
+	return rbacv1ac.ClusterRole(v1alpha1.UserKVMOperator).WithRules(
 		rule("").WithResources("nodes").WithVerbs("get", "list", "watch", "patch", "delete"),
 		rule("").WithResources("pods").WithVerbs("get", "list", "watch"),
 		rule("").WithResources("pods/eviction").WithVerbs("create"),
@@ -64,7 +58,7 @@ func kvmOperatorClusterRole() *rbacv1ac.ClusterRoleApplyConfiguration {
 // tell them from other Secrets there by name, as their names are random; so
 // they are written and deleted, and never read.
 func kvmOperatorRole() *rbacv1ac.RoleApplyConfiguration {
-	return rbacv1ac.Role(KVMOperatorUser, systemNamespace).WithRules(
+	return rbacv1ac.Role(v1alpha1.UserKVMOperator, systemNamespace).WithRules(
 		rule("").WithResources("secrets").WithVerbs("create", "patch", "delete"),
 	)
 }

@@ -9,12 +9,7 @@ import (
 	rbacv1ac "k8s.io/client-go/applyconfigurations/rbac/v1"
 
 	"slipway.dev/api/v1alpha1"
-)
-
-// LabelManagedBy marks the RoleBindings that the operator makes.
-const (
-	LabelManagedBy = "app.kubernetes.io/managed-by"
-	ManagedBy      = "slipway"
+	"slipway.dev/operators/cluster/controlplane"
 )
 
 // HostedGrants are the RoleBindings by which operators work in a hosted
@@ -45,7 +40,7 @@ func TeamGrant(namespace, operators string, clusters []v1alpha1.TenantCluster) *
 
 func roleBinding(grant, namespace, role, operators string) *rbacv1ac.RoleBindingApplyConfiguration {
 	return rbacv1ac.RoleBinding(grant, namespace).
-		WithLabels(map[string]string{LabelManagedBy: ManagedBy}).
+		WithLabels(map[string]string{controlplane.LabelManagedBy: controlplane.ManagedBy}).
 		WithRoleRef(rbacv1ac.RoleRef().WithAPIGroup(rbacv1.GroupName).WithKind("ClusterRole").WithName(role)).
 		WithSubjects(rbacv1ac.Subject().WithKind(rbacv1.ServiceAccountKind).
 			WithNamespace(operators).WithName(strings.TrimPrefix(grant, "slipway-")))

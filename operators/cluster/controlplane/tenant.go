@@ -71,9 +71,9 @@ func (t Tenant) image(component string) (string, error) {
 // Labels of an object of a component.
 func (t Tenant) Labels(component string) map[string]string {
 	return map[string]string{
-		v1alpha1.LabelTenant:           t.HostedNamespace,
-		LabelComponent:                 component,
-		"app.kubernetes.io/managed-by": "slipway",
+		v1alpha1.LabelTenant: t.HostedNamespace,
+		LabelComponent:       component,
+		LabelManagedBy:       ManagedBy,
 	}
 }
 
@@ -133,6 +133,13 @@ func (t Tenant) pkiHash(mounted []SecretFiles) string {
 
 // LabelComponent names the component that an object belongs to.
 const LabelComponent = "app.kubernetes.io/component"
+
+// LabelManagedBy, with the value ManagedBy, marks control planes and the
+// RoleBindings that the operator makes.
+const (
+	LabelManagedBy = "app.kubernetes.io/managed-by"
+	ManagedBy      = "slipway"
+)
 
 // Components, as they name their workloads, containers and binaries.
 const (

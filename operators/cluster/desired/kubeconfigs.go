@@ -65,8 +65,8 @@ func (b *builder) kubeconfigs() error {
 		}
 	}
 	for _, operator := range []struct{ keyPair, secret, user string }{
-		{v1alpha1.SecretClusterOperator, v1alpha1.SecretClusterOperatorKubeconfig, "slipway:cluster-operator"},
-		{v1alpha1.SecretKVMOperator, v1alpha1.SecretKVMOperatorKubeconfig, "slipway:kvm-operator"},
+		{v1alpha1.SecretClusterOperator, v1alpha1.SecretClusterOperatorKubeconfig, v1alpha1.UserClusterOperator},
+		{v1alpha1.SecretKVMOperator, v1alpha1.SecretKVMOperatorKubeconfig, v1alpha1.UserKVMOperator},
 	} {
 		keyPair := b.seen.KeyPairs[operator.keyPair]
 		if keyPair == nil {

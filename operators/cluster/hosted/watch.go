@@ -63,7 +63,7 @@ func CacheOptions() (cache.Options, error) {
 			&appsv1.Deployment{}:            controlPlanes,
 			&corev1.Event{}:                 {Field: failedCreates, Transform: onlyMessage},
 			&corev1.Secret{}:                {Transform: onlyIdentity},
-			&rbacv1.RoleBinding{}:           {Label: labels.SelectorFromSet(labels.Set{children.LabelManagedBy: children.ManagedBy})},
+			&rbacv1.RoleBinding{}:           {Label: labels.SelectorFromSet(labels.Set{controlplane.LabelManagedBy: controlplane.ManagedBy})},
 		},
 	}, nil
 }

@@ -9,7 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation"
 	bootstrapapi "k8s.io/cluster-bootstrap/token/api"
 
-	"slipway.dev/operators/kvm/bootstrap"
+	"slipway.dev/api/v1alpha1"
 )
 
 const (
@@ -28,7 +28,7 @@ type requestor struct {
 func requestors(machine Machine, byToken bool) []requestor {
 	allowed := []requestor{{user: nodeUserPrefix + machine.Name, group: nodesGroup}}
 	if byToken && machine.TokenID != "" {
-		allowed = append(allowed, requestor{user: bootstrapapi.BootstrapUserPrefix + machine.TokenID, group: bootstrap.Group})
+		allowed = append(allowed, requestor{user: bootstrapapi.BootstrapUserPrefix + machine.TokenID, group: v1alpha1.GroupBootstrappers})
 	}
 	return allowed
 }

@@ -11,10 +11,9 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	corev1ac "k8s.io/client-go/applyconfigurations/core/v1"
 	bootstrapapi "k8s.io/cluster-bootstrap/token/api"
-)
 
-// Group is the group of every machine until it has its own certificate.
-const Group = "system:bootstrappers:slipway"
+	"slipway.dev/api/v1alpha1"
+)
 
 // tokenLifetime is how long a guest has to join; the token is renewed at half
 // of it until the guest has joined.
@@ -117,7 +116,7 @@ func TokenSecret(machine string, token Token, expiration time.Time) *corev1ac.Se
 			TokenSecretKey: []byte(token.Secret),
 			bootstrapapi.BootstrapTokenDescriptionKey:      []byte("Slipway Machine " + machine),
 			bootstrapapi.BootstrapTokenExpirationKey:       []byte(expiration.UTC().Format(time.RFC3339)),
-			bootstrapapi.BootstrapTokenExtraGroupsKey:      []byte(Group),
+			bootstrapapi.BootstrapTokenExtraGroupsKey:      []byte(v1alpha1.GroupBootstrappers),
 			bootstrapapi.BootstrapTokenUsageAuthentication: []byte("true"),
 		})
 }

@@ -157,7 +157,7 @@ func (h *host) issuePKI() {
 	kubernetes.leaf(v1alpha1.SecretScheduler, "system:kube-scheduler")
 	kubernetes.leaf(v1alpha1.SecretAdmin, "kubernetes-admin", v1alpha1.GroupClusterAdmins)
 	kubernetes.leaf(v1alpha1.SecretClusterOperator, "slipway:cluster-operator", "system:masters")
-	kubernetes.leaf(v1alpha1.SecretKVMOperator, addons.KVMOperatorUser)
+	kubernetes.leaf(v1alpha1.SecretKVMOperator, v1alpha1.UserKVMOperator)
 	kubernetes.leaf(v1alpha1.SecretServiceAccount, "unused")
 	store := newAuthority(h.T, folder, v1alpha1.SecretEtcdCA)
 	store.leaf(v1alpha1.SecretEtcdServer, "etcd-server")
