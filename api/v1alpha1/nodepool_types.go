@@ -164,3 +164,7 @@ const LabelPool = "slipway.dev/pool"
 
 // AnnotationMachineHash on a Machine is the hash of the template it was made from.
 const AnnotationMachineHash = "slipway.dev/template-hash"
+
+// AnnotationMachineSurplus is on a Machine that was deleted because its NodePool
+// wants fewer, and not because something is wrong with it.
+const AnnotationMachineSurplus = "slipway.dev/surplus"

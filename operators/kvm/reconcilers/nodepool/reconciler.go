@@ -162,6 +162,9 @@ func (r *Reconciler) execute(ctx context.Context, nodePool *v1alpha1.NodePool, h
 	for _, machine := range machines {
 		taken.Insert(machine.Name)
 		if doomed.Has(machine.Name) {
+			if err := r.markSurplus(ctx, &machine, hash); err != nil {
+				return err
+			}
 			if err := r.deleteMachine(ctx, nodePool, &machine); err != nil {
 				return err
 			}
@@ -188,6 +191,20 @@ func newMachine(nodePool *v1alpha1.NodePool, name, hash string) *v1alpha1.Machin
 		},
 		Spec: *nodePool.Spec.Template.DeepCopy(),
 	}
+}
+
+// markSurplus says of a Machine before it is deleted that none will take its
+// place: nothing else tells it from one that somebody has deleted.
+func (r *Reconciler) markSurplus(ctx context.Context, machine *v1alpha1.Machine, hash string) error {
+	if outdated(machine, hash) || machine.Annotations[v1alpha1.AnnotationMachineSurplus] != "" {
+		return nil
+	}
+	before := machine.DeepCopy()
+	machine.Annotations[v1alpha1.AnnotationMachineSurplus] = "true" // it has the hash beside it
+	if err := r.Client.Patch(ctx, machine, client.MergeFrom(before), Owner); client.IgnoreNotFound(err) != nil {
+		return fmt.Errorf("mark Machine %s: %w", machine.Name, err)
+	}
+	return nil
 }
 
 func (r *Reconciler) deleteMachine(ctx context.Context, nodePool *v1alpha1.NodePool, machine *v1alpha1.Machine) error {

@@ -136,6 +136,7 @@ func TestReconcile(t *testing.T) {
 	t.Run("deletion waits for Machines", e.testDeletion)
 	t.Run("counts in hosted namespaces only", e.testNotHosted)
 	t.Run("at rest nothing is written", e.testAtRest)
+	t.Run("who leaves counts while the spec does not want it", e.testLeaving)
 	t.Run("a quota is named", e.testQuota)
 	t.Run("what is not known is not called ready", e.testUnknown)
 }
@@ -240,15 +241,7 @@ func (e environment) mustHaveReady(t *testing.T, key client.ObjectKey, want meta
 func (e environment) testDeletion(t *testing.T) {
 	key := e.pool(t, "deletion", 1)
 	e.mustReconcile(t, key)
-	machine := &v1alpha1.Machine{}
-	if err := e.client.Get(t.Context(), client.ObjectKey{Namespace: key.Namespace, Name: e.machines(t, key.Namespace)[0]}, machine); err != nil {
-		t.Fatal(err)
-	}
-	held := machine.DeepCopy()
-	held.Finalizers = []string{"slipway.dev/test"}
-	if err := e.client.Patch(t.Context(), held, client.MergeFrom(machine)); err != nil {
-		t.Fatal(err)
-	}
+	held := e.hold(t, key.Namespace, e.machines(t, key.Namespace)[0])
 	pool := e.change(t, key, func(*v1alpha1.NodePool) {})
 	if err := e.client.Delete(t.Context(), pool); err != nil {
 		t.Fatal(err)
@@ -258,11 +251,7 @@ func (e environment) testDeletion(t *testing.T) {
 		t.Fatalf("Machine is not being deleted: %v", err)
 	}
 	e.mustHaveReady(t, key, metav1.Condition{Status: metav1.ConditionFalse, Reason: "Deleting", Message: "Machine " + held.Name})
-	free := held.DeepCopy()
-	free.Finalizers = nil
-	if err := e.client.Patch(t.Context(), free, client.MergeFrom(held)); err != nil {
-		t.Fatal(err)
-	}
+	e.letGo(t, held)
 	e.mustReconcile(t, key)
 	if err := e.client.Get(t.Context(), key, pool); client.IgnoreNotFound(err) != nil || err == nil {
 		t.Errorf("pool: %v", fmt.Sprint(err))

@@ -43,16 +43,22 @@ func notHosted(nodePool *v1alpha1.NodePool) *slipwayac.NodePoolApplyConfiguratio
 		WithConditions(conditions.Apply(nodePool.Status.Conditions, nodePool.Generation, ready)...))
 }
 
-// readyCondition is True when the pool has the Machines it wants and
-// all are ready, whether or not others still leave; otherwise it names the
-// first Machine, by name, that is in the way.
+// readyCondition is True when the pool has the Machines it wants, all are ready,
+// and none is left that the spec no longer wants: one beyond the number of
+// replicas, or of another template. Otherwise it names the first Machine, by name,
+// that is in the way. One of the present template that still leaves because
+// somebody deleted it, or because its management node is being emptied, does not
+// count: another has taken its place, and nothing of the spec waits for it.
 func readyCondition(nodePool *v1alpha1.NodePool, hash string, machines []v1alpha1.Machine) metav1.Condition {
 	slices.SortFunc(machines, func(a, b v1alpha1.Machine) int { return strings.Compare(a.Name, b.Name) })
 	current := 0
-	var blocking, replaced *v1alpha1.Machine
+	var blocking, replaced, leaving *v1alpha1.Machine
 	for i := range machines {
 		machine := &machines[i]
 		switch {
+		case machine.DeletionTimestamp != nil && unwanted(machine, hash):
+			leaving = first(leaving, machine)
+			continue
 		case machine.DeletionTimestamp != nil:
 			continue
 		case outdated(machine, hash):
@@ -79,8 +85,15 @@ func readyCondition(nodePool *v1alpha1.NodePool, hash string, machines []v1alpha
 		return conditions.False(v1alpha1.ConditionReady, "Replacing", "Machine "+replaced.Name+" is to be replaced")
 	case current != size(nodePool):
 		return conditions.False(v1alpha1.ConditionReady, "Scaling", fmt.Sprintf("%d of %d Machines exist", current, size(nodePool)))
+	case leaving != nil:
+		return conditions.False(v1alpha1.ConditionReady, "Removing", because(leaving))
 	}
 	return conditions.True(v1alpha1.ConditionReady, "Ready", "")
+}
+
+// unwanted is true of a Machine that goes because of the pool's spec.
+func unwanted(machine *v1alpha1.Machine, hash string) bool {
+	return machine.Annotations[v1alpha1.AnnotationMachineHash] != hash || machine.Annotations[v1alpha1.AnnotationMachineSurplus] != ""
 }
 
 func unknown(machine *v1alpha1.Machine) bool {
