@@ -7,6 +7,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	kubevirtv1 "kubevirt.io/api/core/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"slipway.dev/api/v1alpha1"
 )
@@ -24,6 +25,7 @@ func (r *Reconciler) restartIfStuck(ctx context.Context, o *observation) (left t
 	if left = since.Add(r.Options.JoinTimeout).Sub(r.Clock.Now()); left > 0 {
 		return left, nil
 	}
+	r.issued.forget(client.ObjectKeyFromObject(o.machine))
 	r.Events.guestDidNotJoin(o.machine, o.vmi, r.Options.JoinTimeout)
 	return 0, r.remove(ctx, o.vmi)
 }

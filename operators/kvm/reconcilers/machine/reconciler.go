@@ -64,16 +64,23 @@ type Reconciler struct {
 	Events  Events
 	Options Options
 	Clock   clock.PassiveClock
+
+	issued issued
 }
 
 // Reconcile observes everything about one Machine, does what can be done now,
 // and reports. Whatever it waits for wakes it by a watch.
 func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
 	o, err := r.observe(ctx, request.NamespacedName)
-	if o == nil || err != nil {
+	if err != nil {
 		return ctrl.Result{}, err
 	}
+	if o == nil {
+		r.issued.forget(request.NamespacedName)
+		return ctrl.Result{}, nil
+	}
 	if o.machine.DeletionTimestamp != nil {
+		r.issued.forget(request.NamespacedName)
 		return r.delete(ctx, o)
 	}
 	if o.namespace == nil {
