@@ -6,12 +6,12 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"time"
 
 	cmv1 "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 
 	"slipway.dev/api/v1alpha1"
@@ -49,7 +49,7 @@ func run(options operator.Options) error {
 	if err != nil {
 		return err
 	}
-	reconciler := &tenantpki.Reconciler{Client: manager.GetClient(), Now: time.Now}
+	reconciler := &tenantpki.Reconciler{Client: manager.GetClient(), Clock: clock.RealClock{}}
 	if err := reconciler.SetupWithManager(manager); err != nil {
 		return err
 	}

@@ -14,6 +14,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/validation"
+	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	externaldns "sigs.k8s.io/external-dns/apis/v1alpha1"
 
@@ -91,7 +92,7 @@ func run(s settings) error {
 		Server:         authority.Server{Address: s.authoritativeServer},
 		BaseDomain:     s.baseDomain,
 		RemovalTimeout: s.removalTimeout,
-		Now:            time.Now,
+		Clock:          clock.RealClock{},
 	}
 	if err := verifier.SetupWithManager(manager); err != nil {
 		return err

@@ -5,7 +5,6 @@ import (
 	cmv1ac "github.com/cert-manager/cert-manager/pkg/client/applyconfigurations/certmanager/v1"
 	cmmetav1ac "github.com/cert-manager/cert-manager/pkg/client/applyconfigurations/meta/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/sets"
 	metav1ac "k8s.io/client-go/applyconfigurations/meta/v1"
 
@@ -24,18 +23,6 @@ const (
 type Desired struct {
 	Issuers      []*cmv1ac.IssuerApplyConfiguration
 	Certificates []*cmv1ac.CertificateApplyConfiguration
-}
-
-// All are the objects in the order in which they are applied.
-func (d Desired) All() []runtime.ApplyConfiguration {
-	all := make([]runtime.ApplyConfiguration, 0, len(d.Issuers)+len(d.Certificates))
-	for _, issuer := range d.Issuers {
-		all = append(all, issuer)
-	}
-	for _, certificate := range d.Certificates {
-		all = append(all, certificate)
-	}
-	return all
 }
 
 // Names are those of the issuers and of the certificates.

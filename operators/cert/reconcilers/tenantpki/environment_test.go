@@ -26,7 +26,8 @@ import (
 	"slipway.dev/kit/testenv"
 )
 
-// environment is an API server with the operator running against it.
+// environment is an API server with the operator running against it, and the
+// operator's clock.
 type environment struct {
 	config *rest.Config
 	client client.Client // without a cache
@@ -36,12 +37,14 @@ type environment struct {
 	stopped atomic.Pointer[time.Time]
 }
 
-func (e *environment) now() time.Time {
+func (e *environment) Now() time.Time {
 	if stopped := e.stopped.Load(); stopped != nil {
 		return *stopped
 	}
 	return time.Now()
 }
+
+func (e *environment) Since(t time.Time) time.Duration { return e.Now().Sub(t) }
 
 func newEnvironment(t *testing.T) *environment {
 	t.Helper()
@@ -53,7 +56,7 @@ func newEnvironment(t *testing.T) *environment {
 	}
 	manager := testenv.Manager(t, testenv.Account(t, config, "../../../../charts/cert-operator", "cert-operator"), scheme, cacheOptions, NewCache)
 	e := &environment{config: config, client: testenv.Client(t, config, scheme)}
-	reconciler := &Reconciler{Client: countingClient{manager.GetClient(), e}, Now: e.now}
+	reconciler := &Reconciler{Client: countingClient{manager.GetClient(), e}, Clock: e}
 	if err := reconciler.SetupWithManager(manager); err != nil {
 		t.Fatal(err)
 	}

@@ -6,12 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"time"
 
 	cmv1 "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/log"
@@ -30,8 +30,7 @@ const fieldOwner client.FieldOwner = "slipway-cert-operator"
 // through a cache made with CacheOptions.
 type Reconciler struct {
 	Client client.Client
-	// Now returns the time.
-	Now func() time.Time
+	Clock  clock.PassiveClock
 
 	writer *apply.Writer
 	pace   pace
@@ -106,7 +105,7 @@ func (r *Reconciler) apply(ctx context.Context, desired pki.Desired, observed pk
 // report writes what somebody waits for at once, and everything else with what
 // else comes up in the meantime.
 func (r *Reconciler) report(ctx context.Context, tenant *v1alpha1.TenantPKI, report *slipwayac.TenantPKIApplyConfiguration) (ctrl.Result, error) {
-	key, now := client.ObjectKeyFromObject(tenant), r.Now()
+	key, now := client.ObjectKeyFromObject(tenant), r.Clock.Now()
 	if due := r.pace.due(key, now); due > 0 && !pki.Urgent(tenant.Status, report.Status) {
 		return ctrl.Result{RequeueAfter: due}, nil
 	}

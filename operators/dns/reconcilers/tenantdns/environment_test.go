@@ -31,7 +31,7 @@ const (
 )
 
 // environment is an API server and a BIND server, with the operator between
-// them. The test does what external-dns does: it carries records over.
+// them, and its clock. The test does what external-dns does: it carries records over.
 type environment struct {
 	client client.Client // without a cache
 	bind   *bindtest.Server
@@ -42,6 +42,9 @@ type environment struct {
 	publisher *Publisher
 	verifier  *Verifier
 }
+
+func (e *environment) Now() time.Time                  { return time.Now().Add(time.Duration(e.ahead.Load())) }
+func (e *environment) Since(t time.Time) time.Duration { return e.Now().Sub(t) }
 
 const removalTimeout = 10 * time.Minute
 
@@ -71,7 +74,7 @@ func newEnvironment(t *testing.T) *environment {
 		Server:         slowServer{authority.Server{Address: e.bind.Address}},
 		BaseDomain:     bindtest.Zone,
 		RemovalTimeout: removalTimeout,
-		Now:            func() time.Time { return time.Now().Add(time.Duration(e.ahead.Load())) },
+		Clock:          e,
 	}
 	for _, controller := range []interface{ SetupWithManager(ctrl.Manager) error }{e.publisher, e.verifier} {
 		if err := controller.SetupWithManager(manager); err != nil {

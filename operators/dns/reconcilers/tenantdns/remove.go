@@ -35,7 +35,7 @@ func (v *Verifier) remove(ctx context.Context, tenant *v1alpha1.TenantDNS, plan 
 	if remaining == "" {
 		return ctrl.Result{}, finalizer.Remove(ctx, v.Client, tenant, Finalizer)
 	}
-	if v.Now().After(tenant.DeletionTimestamp.Add(v.RemovalTimeout)) {
+	if v.Clock.Now().After(tenant.DeletionTimestamp.Add(v.RemovalTimeout)) {
 		log.FromContext(ctx).Info("Giving up on DNS records", "remaining", remaining)
 		v.Events.Eventf(tenant, nil, corev1.EventTypeWarning, "RecordsRemain", "Delete", "gave up after %s: %s", v.RemovalTimeout, remaining)
 		return ctrl.Result{}, finalizer.Remove(ctx, v.Client, tenant, Finalizer)

@@ -7,6 +7,7 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/tools/events"
+	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -45,8 +46,7 @@ type Verifier struct {
 	BaseDomain string
 	// RemovalTimeout is how long deletion waits for records to go.
 	RemovalTimeout time.Duration
-	// Now returns the time.
-	Now func() time.Time
+	Clock          clock.PassiveClock
 
 	status *apply.Writer
 }
