@@ -44,16 +44,22 @@ func newPolicies(t *testing.T, kinds ...string) *policies {
 		}
 	}
 	p.admin = p.as(t, rest.ImpersonationConfig{})
-	for _, object := range testenv.Chart(t, umbrellaChart, chartValues...) {
-		if slices.Contains(kinds, object.GetKind()) {
-			p.create(t, object)
-		}
-	}
+	p.install(t, kinds...)
 	p.create(t, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "team"}})
 	p.create(t, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: p.hosted, Labels: map[string]string{
 		v1alpha1.LabelTenant: p.hosted, v1alpha1.LabelTenantName: "demo", v1alpha1.LabelTenantNamespace: "team",
 	}}})
 	return p
+}
+
+// install what the chart has of some kinds.
+func (p *policies) install(t *testing.T, kinds ...string) {
+	t.Helper()
+	for _, object := range testenv.Chart(t, umbrellaChart, chartValues...) {
+		if slices.Contains(kinds, object.GetKind()) {
+			p.create(t, object)
+		}
+	}
 }
 
 func (p *policies) create(t *testing.T, object client.Object) {

@@ -77,6 +77,10 @@ func registrySecrets(registry v1alpha1.Registry) []registrySecret {
 	return result
 }
 
+// maxRegistrySecret bounds a source in bytes, with room for a bundle of
+// authorities: operators keep all tenants' copies in memory.
+const maxRegistrySecret = 64 << 10
+
 // RegistrySecrets copies the registries' Secrets into the hosted namespace, from
 // where they reach the workers: only those that their owners let go there, of
 // the types that registries have, and of those the keys that are used. Else
@@ -115,10 +119,16 @@ func (r registrySecret) problem(secret *corev1.Secret) string {
 		return fmt.Sprintf("has the type %s; make it anew with: kubectl create secret generic -n %s %s %s",
 			conditions.FirstLine(string(secret.Type)), secret.Namespace, secret.Name, r.make)
 	}
+	size := 0
 	for _, key := range r.keys {
-		if _, ok := secret.Data[key]; !ok {
+		value, ok := secret.Data[key]
+		if !ok {
 			return "has no key " + key
 		}
+		size += len(value)
+	}
+	if size > maxRegistrySecret {
+		return fmt.Sprintf("has %d bytes, more than the %d that workers are given; leave out authorities that the registry does not need", size, maxRegistrySecret)
 	}
 	return ""
 }

@@ -1,6 +1,7 @@
 package children_test
 
 import (
+	"bytes"
 	"strings"
 	"testing"
 
@@ -58,11 +59,17 @@ func TestRegistrySecretsThatAreNotCopied(t *testing.T) {
 	refused.Labels[v1alpha1.LabelShareWithWorkers] = "false"
 	// The token of somebody else's service account, in the shape of a CA.
 	token := source("mirror", corev1.SecretTypeServiceAccountToken, "ca.crt", "token")
+	large := source("mirror", corev1.SecretTypeOpaque, "ca.crt", "other")
+	large.Data["ca.crt"] = bytes.Repeat([]byte("x"), 64<<10+1)
 	for name, test := range map[string]struct {
 		registry v1alpha1.Registry
 		secret   *corev1.Secret
 		problem  string
 	}{
+		"large": {
+			v1alpha1.Registry{CASecretName: "mirror"}, large,
+			"has 65537 bytes, more than the 65536 that workers are given; leave out authorities that the registry does not need",
+		},
 		"not there": {v1alpha1.Registry{CASecretName: "mirror"}, nil, "not found"},
 		"not shared": {
 			v1alpha1.Registry{CASecretName: "mirror"}, hidden,

@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/selection"
+	"k8s.io/apimachinery/pkg/types"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -20,6 +21,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"slipway.dev/api/v1alpha1"
+	"slipway.dev/kit/conditions"
 	"slipway.dev/operators/cluster/children"
 	"slipway.dev/operators/cluster/controlplane"
 	"slipway.dev/operators/cluster/desired"
@@ -68,26 +70,44 @@ func CacheOptions() (cache.Options, error) {
 	}, nil
 }
 
-// onlyIdentity keeps of a Secret's metadata what tells whose it is, and which
-// version: annotations can be long, and hold the contents.
+// onlyIdentity keeps of a Secret's metadata whose it is, which version and what
+// for. All else has any size, and may hold the contents.
 func onlyIdentity(object any) (any, error) {
-	if secret, ok := object.(*metav1.PartialObjectMetadata); ok {
-		secret.ManagedFields, secret.Annotations = nil, nil
+	secret, ok := object.(*metav1.PartialObjectMetadata)
+	if !ok {
+		return object, nil
 	}
-	return object, nil
+	kept := &metav1.PartialObjectMetadata{TypeMeta: secret.TypeMeta, ObjectMeta: metav1.ObjectMeta{
+		Namespace: secret.Namespace, Name: secret.Name, UID: secret.UID, ResourceVersion: secret.ResourceVersion,
+		DeletionTimestamp: secret.DeletionTimestamp,
+	}}
+	if owner := metav1.GetControllerOf(secret); owner != nil {
+		kept.OwnerReferences = []metav1.OwnerReference{*owner}
+	}
+	for _, label := range []string{v1alpha1.LabelTenant, children.LabelRegistry} {
+		if value, labelled := secret.Labels[label]; labelled {
+			metav1.SetMetaDataLabel(&kept.ObjectMeta, label, value)
+		}
+	}
+	return kept, nil
 }
 
-// onlyMessage keeps of an event what a report is made from.
+// onlyMessage keeps of an event what a report is made from. Whoever may write
+// events may write long ones, in any of their fields.
 func onlyMessage(object any) (any, error) {
 	event, ok := object.(*corev1.Event)
 	if !ok {
 		return object, nil
 	}
+	about := event.InvolvedObject
 	return &corev1.Event{
 		ObjectMeta: metav1.ObjectMeta{
 			Namespace: event.Namespace, Name: event.Name, UID: event.UID, ResourceVersion: event.ResourceVersion,
 		},
-		InvolvedObject: event.InvolvedObject, Type: event.Type, Reason: event.Reason, Message: event.Message,
+		InvolvedObject: corev1.ObjectReference{
+			Kind: about.Kind, Namespace: about.Namespace, Name: conditions.FirstLine(about.Name), UID: types.UID(conditions.FirstLine(string(about.UID))),
+		},
+		Type: event.Type, Reason: event.Reason, Message: conditions.FirstLine(event.Message),
 		LastTimestamp: event.LastTimestamp,
 	}, nil
 }
