@@ -54,7 +54,7 @@ type Config struct {
 func Files(c Config) machine.Files {
 	files := machine.Files{configPath: machine.Text(c.render()), auditPolicyPath: machine.Text(auditPolicy)}
 	for pod, milliCPU := range map[string]int{
-		"etcd": 50, "kube-apiserver": 100, "kube-controller-manager": 25, "kube-scheduler": 10,
+		"etcd": 100, "kube-apiserver": 200, "kube-controller-manager": 25, "kube-scheduler": 10,
 	} {
 		files["/etc/kubernetes/patches/"+pod+"+strategic.yaml"] = machine.Text(requests(pod, milliCPU))
 	}
@@ -63,6 +63,7 @@ func Files(c Config) machine.Files {
 
 // requests lowers the share of a CPU that kubeadm reserves for a pod: on a
 // machine with two CPUs its defaults would leave little for others to reserve.
+// Tenants that start must not get more of a busy one than what they wait for.
 func requests(pod string, milliCPU int) string {
 	return fmt.Sprintf("spec:\n  containers:\n    - name: %s\n      resources:\n        requests:\n          cpu: %dm\n", pod, milliCPU)
 }
