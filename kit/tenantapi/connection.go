@@ -117,18 +117,13 @@ func (c *connection) serves(kind string, ok bool) {
 	}
 }
 
-// become changes the state and tells the owner, unless ctx has ended: what has
-// come of a connection that was lost meanwhile must not replace that it was.
+// become changes the state and tells the owner.
 func (c *connection) become(ctx context.Context, tenant *Tenant, down *NotConnectedError) {
 	c.mu.Lock()
-	if ctx.Err() != nil {
-		c.mu.Unlock()
-		return
-	}
 	news := c.tenant != tenant || down == nil || *c.down != *down
 	c.tenant, c.down = tenant, down
 	c.mu.Unlock()
-	if news {
+	if news && ctx.Err() == nil {
 		c.clusters.OnChange(c.key)
 	}
 }
@@ -235,7 +230,7 @@ func (c *connection) serve(ctx context.Context) error {
 	}
 	go func() { cancel(listen(ctx, c.config)) }()
 	go func() {
-		if target.GetCache().WaitForCacheSync(ctx) {
+		if target.GetCache().WaitForCacheSync(ctx) && ctx.Err() == nil {
 			c.become(ctx, NewTenant(target.GetCache(), live), nil)
 		}
 	}()

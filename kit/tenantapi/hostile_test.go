@@ -99,11 +99,10 @@ func (l *line) mend() {
 	close(l.whole)
 }
 
-// front is a server before the test's API server that answers some requests
-// itself: those for which divert returns true.
+// front is a server before the test's API server that answers some requests itself.
 type front struct{ *httptest.Server }
 
-func frontOf(t *testing.T, config *rest.Config, divert func(http.ResponseWriter, *http.Request) bool) front {
+func frontOf(t *testing.T, config *rest.Config, divert func(*http.Request) bool) front {
 	t.Helper()
 	target, err := url.Parse(config.Host)
 	if err != nil {
@@ -116,7 +115,8 @@ func frontOf(t *testing.T, config *rest.Config, divert func(http.ResponseWriter,
 	proxy := httputil.NewSingleHostReverseProxy(target)
 	proxy.Transport, proxy.FlushInterval, proxy.ErrorLog = transport, -1, log.New(io.Discard, "", 0)
 	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if divert(w, r) {
+		if divert(r) {
+			_, _ = w.Write([]byte("NOW: " + time.Now().String()))
 			return
 		}
 		defer func() { _ = recover() }() // a connection that was cut on purpose
@@ -163,7 +163,6 @@ func TestHostileClusters(t *testing.T) {
 		"a dead API is noticed within 15 seconds, and its return": testDeadAPI,
 		"too many objects are that tenant's problem":              testTooManyObjects,
 		"a kind that is served by somebody else is noticed":       testDivertedKind,
-		"watches that are refused are noticed":                    testRefusedWatches,
 		"what is not cached is not read through the cache":        testOnlyWhatIsCached,
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -241,45 +240,21 @@ func testTooManyObjects(t *testing.T, config *rest.Config) {
 
 func testDivertedKind(t *testing.T, config *rest.Config) {
 	var diverted atomic.Bool
-	front := frontOf(t, config, func(w http.ResponseWriter, r *http.Request) bool {
-		if !diverted.Load() || !strings.HasSuffix(r.URL.Path, "/configmaps") {
-			return false
-		}
-		_, _ = w.Write([]byte("NOW: " + time.Now().String()))
-		return true
+	front := frontOf(t, config, func(r *http.Request) bool {
+		return diverted.Load() && strings.HasSuffix(r.URL.Path, "/configmaps")
 	})
-	testNotServed(t, config, front, &diverted)
-}
-
-// client-go asks again, and does not list, when a watch is answered so.
-func testRefusedWatches(t *testing.T, config *rest.Config) {
-	var refused atomic.Bool
-	front := frontOf(t, config, func(w http.ResponseWriter, r *http.Request) bool {
-		if !refused.Load() || !r.URL.Query().Has("watch") {
-			return false
-		}
-		w.Header().Set("Retry-After", "3600")
-		w.WriteHeader(http.StatusTooManyRequests)
-		return true
-	})
-	testNotServed(t, config, front, &refused)
-}
-
-// testNotServed has a front that does not serve ConfigMaps while failing.
-func testNotServed(t *testing.T, config *rest.Config, front front, failing *atomic.Bool) {
-	t.Helper()
 	c := newConnections(t)
 	c.start(t)
-	wanted := secret(t, config, "not-served", "admin")
+	wanted := secret(t, config, "diverted", "admin")
 	wanted.Data[dataKey] = front.kubeconfig(t)
 	c.awaitReason(t, wanted, "")
-	failing.Store(true)
+	diverted.Store(true)
 	front.CloseClientConnections()
 	message := c.awaitReason(t, wanted, tenantapi.ReasonNotServed)
 	if !strings.Contains(message, "does not serve objects of kind ConfigMap") {
 		t.Errorf("message %q", message)
 	}
-	failing.Store(false)
+	diverted.Store(false)
 	c.awaitReason(t, wanted, "")
 }
 

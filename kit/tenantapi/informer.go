@@ -121,16 +121,10 @@ func (c *counter) remove(object runtime.Object) {
 
 func (c *counter) watch(ctx context.Context, options metav1.ListOptions) (watch.Interface, error) {
 	source, err := c.source.WatchWithContext(ctx, options)
-	// One that begins with a list serves the kind when the list is complete. Some
-	// failures are answered with another watch and no list: only this tells of them.
-	lists := options.SendInitialEvents != nil && *options.SendInitialEvents
-	if ctx.Err() == nil && (err != nil || !lists) {
-		c.serves(err == nil)
-	}
 	if err != nil {
 		return nil, err
 	}
-	if lists {
+	if options.SendInitialEvents != nil && *options.SendInitialEvents {
 		c.reset()
 	}
 	return watch.Filter(source, c.count), nil
