@@ -17,6 +17,7 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 	"k8s.io/client-go/util/connrotation"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/cluster"
 	"sigs.k8s.io/controller-runtime/pkg/log"
@@ -37,7 +38,10 @@ const (
 	probeTimeout = 3 * time.Second
 )
 
-var connecting = &NotConnectedError{Reason: ReasonConnecting, Message: "the tenant's API server has not answered yet"}
+var (
+	connecting = &NotConnectedError{Reason: ReasonConnecting, Message: "the tenant's API server has not answered yet"}
+	unread     = &NotConnectedError{Reason: ReasonNotServed, Message: "the tenant's API server answers, but not what it is asked to list"}
+)
 
 // patience is how an API that stays silent is asked ever less often.
 func patience() wait.Backoff {
@@ -88,33 +92,16 @@ func (c *connection) current() (*Tenant, error) {
 		return nil, &NotConnectedError{Reason: ReasonTooManyObjects, Message: fmt.Sprintf(
 			"the tenant has more than %d objects of kind %s, which is as many as are read; delete some", c.clusters.maxObjects(), kinds)}
 	}
-	if c.tenant == nil {
-		return nil, c.down
-	}
 	for _, kind := range slices.Sorted(maps.Keys(c.unserved)) {
 		if time.Since(c.unserved[kind]) >= unservedAfter {
 			return nil, &NotConnectedError{Reason: ReasonNotServed, Message: fmt.Sprintf(
 				"the tenant's API server does not serve objects of kind %s; if an APIService was pointed elsewhere, delete it", kind)}
 		}
 	}
+	if c.tenant == nil {
+		return nil, c.down
+	}
 	return c.tenant, nil
-}
-
-// serves notes whether a kind could be read. What is cached of one that cannot
-// be, for longer than a restart takes, is not what is there.
-func (c *connection) serves(kind string, ok bool) {
-	c.mu.Lock()
-	since, before := c.unserved[kind]
-	if ok {
-		delete(c.unserved, kind)
-	} else if !before {
-		c.unserved[kind] = time.Now()
-		time.AfterFunc(unservedAfter, func() { c.clusters.OnChange(c.key) })
-	}
-	c.mu.Unlock()
-	if ok && before && time.Since(since) >= unservedAfter {
-		c.clusters.OnChange(c.key)
-	}
 }
 
 // become changes the state and tells the owner.
@@ -124,21 +111,6 @@ func (c *connection) become(ctx context.Context, tenant *Tenant, down *NotConnec
 	c.tenant, c.down = tenant, down
 	c.mu.Unlock()
 	if news && ctx.Err() == nil {
-		c.clusters.OnChange(c.key)
-	}
-}
-
-// hasTooMany notes that the tenant has too many objects of a kind, or no longer.
-func (c *connection) hasTooMany(kind string, tooMany bool) {
-	c.mu.Lock()
-	_, before := c.overfull[kind]
-	if tooMany {
-		c.overfull[kind] = struct{}{}
-	} else {
-		delete(c.overfull, kind)
-	}
-	c.mu.Unlock()
-	if before != tooMany {
 		c.clusters.OnChange(c.key)
 	}
 }
@@ -160,6 +132,7 @@ func (c *connection) run(ctx context.Context) {
 		log.FromContext(ctx).Info("Tenant API lost", "tenant", c.key, "reason", err.Error())
 		// What was sent on them before may wait for an answer that never comes.
 		c.dialer.CloseAll()
+		c.forgive()
 		c.become(ctx, nil, unreachable(err))
 		if time.Since(made) > eagerFor {
 			pause = patience()
@@ -209,10 +182,6 @@ func (c *connection) awaitAPI(ctx context.Context) error {
 func (c *connection) serve(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	c.mu.Lock()
-	clear(c.overfull)
-	clear(c.unserved)
-	c.mu.Unlock()
 	httpClient, err := rest.HTTPClientFor(c.config)
 	if err != nil {
 		return fmt.Errorf("make HTTP client: %w", err)
@@ -225,19 +194,34 @@ func (c *connection) serve(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("make client: %w", err)
 	}
+	// Both beside OnConnect, which may wait for the tenant for as long as it likes.
+	go func() { cancel(listen(ctx, c.config)) }()
+	go c.awaitCaches(ctx, target.GetCache(), live)
 	if err := c.clusters.OnConnect(ctx, c.key, target); err != nil {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
 		return fmt.Errorf("watch: %w", err)
 	}
-	go func() { cancel(listen(ctx, c.config)) }()
-	go func() {
-		if target.GetCache().WaitForCacheSync(ctx) && ctx.Err() == nil {
-			c.become(ctx, NewTenant(target.GetCache(), live), nil)
-		}
-	}()
 	if err := target.Start(ctx); err != nil {
 		return fmt.Errorf("run caches: %w", err)
 	}
 	return context.Cause(ctx)
+}
+
+// awaitCaches makes a Tenant as soon as the caches are filled. An API that answers
+// and does not fill them is as good as none, also to who has not asked it before.
+func (c *connection) awaitCaches(ctx context.Context, caches cache.Cache, live client.Client) {
+	soon, cancel := context.WithTimeout(ctx, unservedAfter)
+	filled := caches.WaitForCacheSync(soon)
+	cancel()
+	if !filled {
+		c.become(ctx, nil, unread)
+		filled = caches.WaitForCacheSync(ctx)
+	}
+	if filled && ctx.Err() == nil {
+		c.become(ctx, NewTenant(caches, live), nil)
+	}
 }
 
 func (c *connection) cluster(httpClient *http.Client) (cluster.Cluster, error) {

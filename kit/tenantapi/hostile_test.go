@@ -12,9 +12,7 @@ import (
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
-	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -163,6 +161,8 @@ func TestHostileClusters(t *testing.T) {
 		"a dead API is noticed within 15 seconds, and its return": testDeadAPI,
 		"too many objects are that tenant's problem":              testTooManyObjects,
 		"a kind that is served by somebody else is noticed":       testDivertedKind,
+		"a kind that somebody else has always served is noticed":  testAlwaysDiverted,
+		"what cannot be listed is noticed, and then the silence":  testNothingListed,
 		"what is not cached is not read through the cache":        testOnlyWhatIsCached,
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -236,26 +236,6 @@ func testTooManyObjects(t *testing.T, config *rest.Config) {
 		}
 	}
 	c.awaitReason(t, wanted, tenantapi.ReasonTooManyObjects)
-}
-
-func testDivertedKind(t *testing.T, config *rest.Config) {
-	var diverted atomic.Bool
-	front := frontOf(t, config, func(r *http.Request) bool {
-		return diverted.Load() && strings.HasSuffix(r.URL.Path, "/configmaps")
-	})
-	c := newConnections(t)
-	c.start(t)
-	wanted := secret(t, config, "diverted", "admin")
-	wanted.Data[dataKey] = front.kubeconfig(t)
-	c.awaitReason(t, wanted, "")
-	diverted.Store(true)
-	front.CloseClientConnections()
-	message := c.awaitReason(t, wanted, tenantapi.ReasonNotServed)
-	if !strings.Contains(message, "does not serve objects of kind ConfigMap") {
-		t.Errorf("message %q", message)
-	}
-	diverted.Store(false)
-	c.awaitReason(t, wanted, "")
 }
 
 func testOnlyWhatIsCached(t *testing.T, config *rest.Config) {

@@ -2,11 +2,13 @@ package tenantapi
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"sync"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -19,6 +21,10 @@ import (
 // DefaultMaxObjects is more than the largest tenant has: twelve pools of a
 // hundred workers.
 const DefaultMaxObjects = 2000
+
+// beginWithin is how long a watch may take to give all objects that there are; one
+// that has not by then is made anew, for who is silent may be somebody else.
+const beginWithin = 30 * time.Second
 
 func (c *Clusters) maxObjects() int {
 	if c.MaxObjects > 0 {
@@ -121,13 +127,31 @@ func (c *counter) remove(object runtime.Object) {
 
 func (c *counter) watch(ctx context.Context, options metav1.ListOptions) (watch.Interface, error) {
 	source, err := c.source.WatchWithContext(ctx, options)
+	initial := options.SendInitialEvents != nil && *options.SendInitialEvents
+	if ctx.Err() == nil {
+		// One that begins with all objects has served them when it says that it has.
+		c.serves(err == nil && !initial)
+	}
 	if err != nil {
 		return nil, err
 	}
-	if options.SendInitialEvents != nil && *options.SendInitialEvents {
-		c.reset()
+	if !initial {
+		return watch.Filter(source, c.count), nil
 	}
-	return watch.Filter(source, c.count), nil
+	c.reset()
+	late := time.AfterFunc(beginWithin, source.Stop)
+	return watch.Filter(source, func(event watch.Event) (watch.Event, bool) {
+		if allServed(event) {
+			late.Stop()
+		}
+		return c.count(event)
+	}), nil
+}
+
+// allServed is true of the event after those of all objects that there are.
+func allServed(event watch.Event) bool {
+	accessor, err := meta.Accessor(event.Object)
+	return event.Type == watch.Bookmark && err == nil && accessor.GetAnnotations()[metav1.InitialEventsAnnotationKey] == "true"
 }
 
 // count lets an event pass, or makes it one that ends the watch.
@@ -141,11 +165,15 @@ func (c *counter) count(event watch.Event) (watch.Event, bool) {
 	case watch.Deleted:
 		c.remove(event.Object)
 	case watch.Bookmark:
-		if accessor, err := meta.Accessor(event.Object); err == nil && accessor.GetAnnotations()[metav1.InitialEventsAnnotationKey] == "true" {
+		if allServed(event) {
 			c.tooMany(false)
 			c.serves(true)
 		}
 	case watch.Error:
+		// A reflector would try such a watch again without a list, for ever.
+		if apierrors.IsTooManyRequests(apierrors.FromObject(event.Object)) {
+			return watch.Event{Type: watch.Error, Object: &apierrors.NewInternalError(errors.New("too many requests")).ErrStatus}, true
+		}
 	}
 	return event, true
 }
