@@ -18,6 +18,9 @@ const (
 	// callsInFlight is how many Do of one tenant run at a time, so that one that
 	// is slow holds no more than so many workers of a controller.
 	callsInFlight = 2
+	// slow is how long a call takes that is trouble even if it succeeds: whoever
+	// answers just in time holds a worker as long as who does not answer.
+	slow = time.Second
 	// turn is how soon a caller that found no free place comes again.
 	turn = time.Second
 )
@@ -81,8 +84,9 @@ func (t *Tenant) Do(ctx context.Context, call func(ctx context.Context, c client
 	}
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
+	began := time.Now()
 	err := call(ctx, t.live)
-	t.learn(err)
+	t.learn(troubled(err) || time.Since(began) > slow)
 	return err
 }
 
@@ -92,10 +96,10 @@ func (t *Tenant) quiet() time.Duration {
 	return time.Until(t.quietUntil)
 }
 
-func (t *Tenant) learn(err error) {
+func (t *Tenant) learn(trouble bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if !troubled(err) {
+	if !trouble {
 		t.backoff, t.quietUntil = slowness(), time.Time{}
 		return
 	}
