@@ -104,13 +104,17 @@ func (c *connection) current() (*Tenant, error) {
 	return c.tenant, nil
 }
 
-// become changes the state and tells the owner.
+// become changes the state and tells the owner; it does nothing once ctx has
+// ended, so that what a connection was cannot follow that it is lost.
 func (c *connection) become(ctx context.Context, tenant *Tenant, down *NotConnectedError) {
 	c.mu.Lock()
+	over := ctx.Err() != nil
 	news := c.tenant != tenant || down == nil || *c.down != *down
-	c.tenant, c.down = tenant, down
+	if !over {
+		c.tenant, c.down = tenant, down
+	}
 	c.mu.Unlock()
-	if news && ctx.Err() == nil {
+	if news && !over {
 		c.clusters.OnChange(c.key)
 	}
 }
@@ -219,7 +223,7 @@ func (c *connection) awaitCaches(ctx context.Context, caches cache.Cache, live c
 		c.become(ctx, nil, unread)
 		filled = caches.WaitForCacheSync(ctx)
 	}
-	if filled && ctx.Err() == nil {
+	if filled {
 		c.become(ctx, NewTenant(caches, live), nil)
 	}
 }

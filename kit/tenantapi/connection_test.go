@@ -1,6 +1,7 @@
 package tenantapi
 
 import (
+	"context"
 	"errors"
 	"strings"
 	"sync/atomic"
@@ -49,4 +50,16 @@ func TestAKindThatIsNotServedIsNewsBeforeCachesAreFull(t *testing.T) {
 			t.Errorf("once the connection is lost: %s", got)
 		}
 	})
+}
+
+func TestALostConnectionHandsOutNoTenant(t *testing.T) {
+	told := false
+	c := newTestConnection(func() { told = true })
+	ctx, lose := context.WithCancel(t.Context())
+	lose()
+	// The caches were full just before.
+	c.become(ctx, NewTenant(nil, nil), nil)
+	if tenant, err := c.current(); err == nil || tenant != nil || told {
+		t.Errorf("tenant %v, error %v, told %t", tenant, err, told)
+	}
 }
