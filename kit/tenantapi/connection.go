@@ -57,6 +57,9 @@ type connection struct {
 	config   *rest.Config
 	dialer   *connrotation.Dialer
 	cancel   context.CancelFunc
+	// httpClient is that of all requests.
+	httpClient *http.Client
+	prober     *prober
 
 	mu sync.Mutex
 	// tenant is nil while the API does not answer; down says why.
@@ -79,6 +82,12 @@ func newConnection(ctx context.Context, clusters *Clusters, key client.ObjectKey
 		down: connecting, overfull: map[string]struct{}{}, unserved: map[string]time.Time{},
 	}
 	conn.config.Dial = conn.dialer.DialContext
+	if conn.httpClient, err = rest.HTTPClientFor(conn.config); err != nil {
+		return nil, fmt.Errorf("make HTTP client of %s: %w", key, err)
+	}
+	if conn.prober, err = newProber(conn.config, conn.httpClient); err != nil {
+		return nil, err
+	}
 	ctx, conn.cancel = context.WithCancel(ctx)
 	go conn.run(ctx)
 	return conn, nil
@@ -155,7 +164,7 @@ func (c *connection) run(ctx context.Context) {
 // long it has been dead.
 func (c *connection) awaitAPI(ctx context.Context) error {
 	patient, cancel := context.WithTimeout(ctx, grace)
-	err := AwaitReadyz(patient, c.config, eagerness)
+	err := c.prober.await(patient, eagerness)
 	cancel()
 	if err == nil {
 		return nil
@@ -166,12 +175,12 @@ func (c *connection) awaitAPI(ctx context.Context) error {
 	c.become(ctx, nil, unreachable(err))
 	eager, cancel := context.WithTimeout(ctx, eagerFor-grace)
 	defer cancel()
-	if AwaitReadyz(eager, c.config, eagerness) == nil {
+	if c.prober.await(eager, eagerness) == nil {
 		return nil
 	}
 	backoff := patience()
 	for ctx.Err() == nil {
-		if probe(ctx, c.config) == nil {
+		if c.prober.probe(ctx) == nil {
 			return nil
 		}
 		select {
@@ -186,20 +195,16 @@ func (c *connection) awaitAPI(ctx context.Context) error {
 func (c *connection) serve(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	httpClient, err := rest.HTTPClientFor(c.config)
-	if err != nil {
-		return fmt.Errorf("make HTTP client: %w", err)
-	}
-	target, err := c.cluster(httpClient)
+	target, err := c.cluster()
 	if err != nil {
 		return err
 	}
-	live, err := client.New(c.config, client.Options{HTTPClient: httpClient, Scheme: c.clusters.Scheme, Mapper: c.clusters.Mapper})
+	live, err := client.New(c.config, client.Options{HTTPClient: c.httpClient, Scheme: c.clusters.Scheme, Mapper: c.clusters.Mapper})
 	if err != nil {
 		return fmt.Errorf("make client: %w", err)
 	}
 	// Both beside OnConnect, which may wait for the tenant for as long as it likes.
-	go func() { cancel(listen(ctx, c.config)) }()
+	go func() { cancel(c.listen(ctx)) }()
 	go c.awaitCaches(ctx, target.GetCache(), live)
 	if err := c.clusters.OnConnect(ctx, c.key, target); err != nil {
 		if ctx.Err() != nil {
@@ -228,10 +233,10 @@ func (c *connection) awaitCaches(ctx context.Context, caches cache.Cache, live c
 	}
 }
 
-func (c *connection) cluster(httpClient *http.Client) (cluster.Cluster, error) {
+func (c *connection) cluster() (cluster.Cluster, error) {
 	target, err := cluster.New(c.config, func(o *cluster.Options) {
 		o.Scheme = c.clusters.Scheme
-		o.HTTPClient = httpClient
+		o.HTTPClient = c.httpClient
 		o.MapperProvider = func(*rest.Config, *http.Client) (meta.RESTMapper, error) { return c.clusters.Mapper, nil }
 		o.Cache = c.clusters.Cache
 		o.Cache.ReaderFailOnMissingInformer = true
@@ -245,7 +250,7 @@ func (c *connection) cluster(httpClient *http.Client) (cluster.Cluster, error) {
 
 // listen returns when the API does not answer any more. No watch can tell: one
 // to a server that has gone without a word just stays silent.
-func listen(ctx context.Context, config *rest.Config) error {
+func (c *connection) listen(ctx context.Context) error {
 	ticker := time.NewTicker(pulse)
 	defer ticker.Stop()
 	for {
@@ -254,10 +259,10 @@ func listen(ctx context.Context, config *rest.Config) error {
 			return ctx.Err()
 		case <-ticker.C:
 		}
-		if probe(ctx, config) == nil {
+		if c.prober.probe(ctx) == nil {
 			continue
 		}
-		if err := probe(ctx, config); err != nil {
+		if err := c.prober.probe(ctx); err != nil {
 			return err
 		}
 	}
