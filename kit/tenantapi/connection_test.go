@@ -3,12 +3,14 @@ package tenantapi
 import (
 	"context"
 	"errors"
+	"net"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
@@ -61,5 +63,48 @@ func TestALostConnectionHandsOutNoTenant(t *testing.T) {
 	c.become(ctx, NewTenant(nil, nil), nil)
 	if tenant, err := c.current(); err == nil || tenant != nil || told {
 		t.Errorf("tenant %v, error %v, told %t", tenant, err, told)
+	}
+}
+
+// A sleeping or dead tenant is not asked four times a second for ever.
+func TestASilentAPIIsAskedEverLessOften(t *testing.T) {
+	for name, dial := range map[string]func() error{
+		"refuses":      func() error { return errors.New("refused") },
+		"says nothing": func() error { time.Sleep(probeTimeout); return errors.New("timed out") },
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			c := newTestConnection(func() {})
+			ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+			defer cancel()
+			began := time.Now()
+			var all, late atomic.Int32
+			c.config = limited(&rest.Config{Host: "http://tenant.test", Dial: func(context.Context, string, string) (net.Conn, error) {
+				all.Add(1)
+				if time.Since(began) > 50*time.Minute {
+					late.Add(1)
+				}
+				return nil, dial()
+			}})
+			var err error
+			if c.httpClient, err = rest.HTTPClientFor(c.config); err != nil {
+				t.Fatal(err)
+			}
+			if c.prober, err = newProber(c.config, c.httpClient); err != nil {
+				t.Fatal(err)
+			}
+			if err := c.awaitAPI(ctx); !errors.Is(err, context.DeadlineExceeded) {
+				t.Fatalf("%v, want that it waits", err)
+			}
+			time.Sleep(probeTimeout) // until the last dial has ended
+			if n := all.Load(); n < 200 || n > 600 {
+				t.Errorf("%s: asked %d times in an hour", name, n)
+			}
+			if n := late.Load(); n < 30 || n > 45 {
+				t.Errorf("%s: asked %d times in the last ten minutes", name, n)
+			}
+			if _, err := c.current(); !errors.Is(err, ErrNotConnected) || !strings.Contains(err.Error(), "does not answer") {
+				t.Errorf("%s: %v", name, err)
+			}
+		})
 	}
 }
