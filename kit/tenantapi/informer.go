@@ -41,9 +41,10 @@ func (c *connection) newInformer(lw toolscache.ListerWatcher, example runtime.Ob
 		tooMany: func(tooMany bool) { c.hasTooMany(kind, tooMany) },
 		serves:  func(ok bool) { c.serves(kind, ok) },
 	}
-	return toolscache.NewSharedIndexInformer(&toolscache.ListWatch{
+	informer := toolscache.NewSharedIndexInformer(&toolscache.ListWatch{
 		ListWithContextFunc: counter.list, WatchFuncWithContext: counter.watch,
 	}, example, resync, indexers)
+	return trimmed{SharedIndexInformer: informer, counter: counter}
 }
 
 func (c *connection) kindOf(example runtime.Object) string {
@@ -64,6 +65,8 @@ type counter struct {
 	max     int
 	tooMany func(bool)
 	serves  func(bool)
+	// transform is the informer's; nil when it keeps objects whole.
+	transform toolscache.TransformFunc
 
 	mu sync.Mutex
 	// known has keys as those of the store: a UID is what the tenant says it is.
@@ -83,6 +86,9 @@ func (c *counter) list(ctx context.Context, options metav1.ListOptions) (runtime
 	if options.Continue == "" {
 		c.reset()
 	}
+	if err := c.trimPage(page); err != nil {
+		return nil, err
+	}
 	if err := meta.EachListItem(page, func(object runtime.Object) error { return c.add(object) }); err != nil {
 		return nil, err
 	}
@@ -90,6 +96,21 @@ func (c *counter) list(ctx context.Context, options metav1.ListOptions) (runtime
 		c.tooMany(false)
 	}
 	return page, nil
+}
+
+// trimPage leaves of a page what is kept: a reflector holds all pages of a list
+// until the last has come.
+func (c *counter) trimPage(page runtime.Object) error {
+	objects, err := meta.ExtractList(page)
+	if err != nil {
+		return err
+	}
+	for i := range objects {
+		if objects[i], err = c.trim(objects[i]); err != nil {
+			return err
+		}
+	}
+	return meta.SetList(page, objects)
 }
 
 func (c *counter) reset() {
@@ -158,7 +179,12 @@ func allServed(event watch.Event) bool {
 func (c *counter) count(event watch.Event) (watch.Event, bool) {
 	switch event.Type {
 	case watch.Added, watch.Modified:
-		if err := c.add(event.Object); err != nil {
+		object, err := c.trim(event.Object)
+		if err == nil {
+			err = c.add(object)
+		}
+		event.Object = object
+		if err != nil {
 			status := metav1.Status{Status: metav1.StatusFailure, Code: http.StatusRequestEntityTooLarge, Reason: metav1.StatusReasonRequestEntityTooLarge, Message: err.Error()}
 			return watch.Event{Type: watch.Error, Object: &status}, true
 		}
