@@ -22,8 +22,8 @@ const (
 	pageSize = 10
 )
 
-// ErrAnswerTooLong is the end of an answer that was cut off.
-var ErrAnswerTooLong = fmt.Errorf("the tenant's API server answered with more than %d MiB or %d values", maxBytes>>20, maxValues)
+// errAnswerTooLong is the end of an answer that was cut off.
+var errAnswerTooLong = fmt.Errorf("the tenant's API server answered with more than %d MiB or %d values", maxBytes>>20, maxValues)
 
 const mediaTypeJSON = "application/json"
 
@@ -66,7 +66,7 @@ func (b *boundedBody) Read(p []byte) (int, error) {
 	for _, c := range p[:n] {
 		b.count(c)
 		if b.bytes > maxBytes || b.values > maxValues {
-			return 0, ErrAnswerTooLong
+			return 0, errAnswerTooLong
 		}
 	}
 	return n, err

@@ -91,7 +91,7 @@ func TestDecisionsAreNoTrouble(t *testing.T) {
 		"a webhook that failed": {apierrors.NewInternalError(errors.New(`failed calling webhook "a.b"`)), true},
 		"not available":         {apierrors.NewServiceUnavailable("down"), true},
 		"deadline":              {context.DeadlineExceeded, true},
-		"too long":              {ErrAnswerTooLong, true},
+		"too long":              {errAnswerTooLong, true},
 	} {
 		if got := troubled(test.err); got != test.want {
 			t.Errorf("%s: trouble %t, want %t", name, got, test.want)

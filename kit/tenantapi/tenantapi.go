@@ -26,7 +26,8 @@ var ErrNotConnected = errors.New("tenant API not connected")
 const (
 	// ReasonConnecting: the API has not answered yet, or its caches are being filled.
 	ReasonConnecting = "ConnectingToTenantAPI"
-	// ReasonUnreachable: the API has answered before, and does not any more.
+	// ReasonUnreachable: the API does not answer any more, or has not for as long as
+	// one takes that is well.
 	ReasonUnreachable = "TenantAPIUnreachable"
 	// ReasonTooManyObjects: the tenant has more objects of a kind than are read.
 	ReasonTooManyObjects = "TooManyObjects"
@@ -62,8 +63,9 @@ type Clusters struct {
 	// OnConnect is called once for each connection as soon as its API answers.
 	// It registers the informers that the cache shall have.
 	OnConnect func(ctx context.Context, key client.ObjectKey, c cluster.Cluster) error
-	// OnChange is called when a connection was made or lost, and for one that was
-	// asked for too early: it is time to call Get again.
+	// OnChange is called when Get has another answer than before: a connection was
+	// made or lost, a kind is not served or has too many objects, or no longer, or
+	// one was asked for too early.
 	OnChange func(key client.ObjectKey)
 
 	mu          sync.Mutex

@@ -67,8 +67,8 @@ func TestAnswersHaveAnEnd(t *testing.T) {
 		}
 		read, err := io.Copy(io.Discard, response.Body)
 		response.Body.Close()
-		if !errors.Is(err, ErrAnswerTooLong) || read > maxBytes {
-			t.Errorf("%s: read %d bytes and then %v, want %v after at most %d", path, read, err, ErrAnswerTooLong, maxBytes)
+		if !errors.Is(err, errAnswerTooLong) || read > maxBytes {
+			t.Errorf("%s: read %d bytes and then %v, want %v after at most %d", path, read, err, errAnswerTooLong, maxBytes)
 		}
 	}
 }
