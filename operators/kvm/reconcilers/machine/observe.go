@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -27,6 +28,8 @@ const caKey = "ca.crt"
 // observation is all that a reconciliation knows. Pointers are nil for what
 // does not exist.
 type observation struct {
+	// now is the operator's, with which times in the status are compared.
+	now     time.Time
 	machine *v1alpha1.Machine
 	// namespace is nil of a Machine that somebody has made where it counts for nothing.
 	namespace *metav1.PartialObjectMetadata
@@ -61,7 +64,7 @@ func (r *Reconciler) observe(ctx context.Context, key types.NamespacedName) (*ob
 	if machine == nil || err != nil {
 		return nil, err
 	}
-	o := &observation{machine: machine}
+	o := &observation{now: r.Clock.Now(), machine: machine}
 	if o.namespace, err = tenant.Hosted(ctx, r.Client, key.Namespace); err != nil {
 		return nil, err
 	}

@@ -28,6 +28,7 @@ func TestReconcile(t *testing.T) {
 	t.Run("images have digests", s.testImage)
 	t.Run("a guest that does not join is started anew", s.testDoesNotJoin)
 	t.Run("a token is written once", s.testTokenIsWrittenOnce)
+	t.Run("what has changed did so by the operator's clock", s.testClock)
 	t.Run("a drain is bounded", s.testDrainIsBounded)
 	t.Run("a drain that the tenant hinders ends in time", s.testDrainEnds)
 	t.Run("a tenant that is busy is asked later", s.testBusy)
@@ -126,6 +127,19 @@ func (s *suite) testDoesNotJoin(t *testing.T) {
 	m.reconcile(t)
 	if err := s.client.Get(t.Context(), m.key, guest); client.IgnoreNotFound(err) != nil || err == nil {
 		t.Errorf("a guest whose time is up: %v, want that it is gone", err)
+	}
+}
+
+// testClock: a guest's time begins by the clock by which it ends.
+func (s *suite) testClock(t *testing.T) {
+	m := s.booted(t, "clock", func(*subject) { s.clock.SetTime(time.Now().Add(time.Hour)) })
+	issued := m.expect(t, "an hour ahead", v1alpha1.ConditionBootstrapReady, metav1.ConditionTrue, "TokenIssued")
+	if want := s.clock.Now().Truncate(time.Second); !issued.LastTransitionTime.Time.Equal(want) {
+		t.Errorf("BootstrapReady since %s, want %s", issued.LastTransitionTime, want)
+	}
+	m.reconcile(t)
+	if again := m.reconcile(t); again < joinTimeout-time.Second {
+		t.Errorf("the guest has %s left, want all of its time", again)
 	}
 }
 

@@ -40,6 +40,9 @@ func refusal(err error) *metav1.Condition {
 
 func report(o *observation, wanted ...metav1.Condition) *slipwayac.MachineApplyConfiguration {
 	machine := o.machine
+	for i := range wanted {
+		wanted[i].LastTransitionTime = metav1.NewTime(o.now) // if it is one
+	}
 	fields := slipwayac.MachineStatus().
 		WithObservedGeneration(machine.Generation).
 		WithConditions(conditions.Apply(machine.Status.Conditions, machine.Generation, wanted...)...)
