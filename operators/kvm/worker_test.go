@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strings"
 	"testing"
 	"time"
 
@@ -20,6 +21,7 @@ import (
 	eventsv1 "k8s.io/api/events/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/client-go/rest"
 	kubevirtv1 "kubevirt.io/api/core/v1"
@@ -123,7 +125,10 @@ func (w *world) wake(t *testing.T, machine, why string) {
 func (w *world) testServingCertificate(t *testing.T, machine, address string) {
 	greedy := w.requestCertificate(t, machine, net.ParseIP("10.200.0.10"))
 	w.sees(t, "CertificateNotApproved")
+	repair := w.webhook(t, "broken.example.com", schema.GroupResource{Group: certificatesv1.GroupName, Resource: "certificatesigningrequests/approval"}, fails)
 	own := w.requestCertificate(t, machine, net.ParseIP(address))
+	w.hears(t, "ApprovalRefused", "webhook broken.example.com of the tenant")
+	repair()
 	reads(t, w.tenant, "", own, &certificatesv1.CertificateSigningRequest{}, func(csr *certificatesv1.CertificateSigningRequest) error {
 		if len(csr.Status.Conditions) != 1 || csr.Status.Conditions[0].Type != certificatesv1.CertificateApproved {
 			return fmt.Errorf("conditions %v", csr.Status.Conditions)
@@ -140,7 +145,7 @@ func (w *world) testServingCertificate(t *testing.T, machine, address string) {
 // are in the way, and then allows it.
 func (w *world) testDrain(t *testing.T, machine string) {
 	pod := w.protectedPod(t, "web-1", machine)
-	slow := w.slowWebhook(t)
+	slow := w.webhook(t, "slow.example.com", schema.GroupResource{Resource: "pods/eviction"}, neverAnswers)
 	w.scale(t, "a", 0)
 	w.reports(t, machine, v1alpha1.ConditionReady, metav1.ConditionFalse, "Draining")
 	w.saysOfDrain(t, machine, "webhook slow.example.com of the tenant timed out on the eviction of Pod default/web-1")
@@ -228,13 +233,19 @@ func (w *world) reports(t *testing.T, machine, conditionType string, status meta
 
 func (w *world) sees(t *testing.T, reason string) {
 	t.Helper()
+	w.hears(t, reason, "")
+}
+
+// hears waits for an event with a text in it.
+func (w *world) hears(t *testing.T, reason, text string) {
+	t.Helper()
 	eventually(t, "event "+reason, func(ctx context.Context) error {
 		var events eventsv1.EventList
 		if err := w.management.List(ctx, &events, client.InNamespace(w.namespace)); err != nil {
 			return err
 		}
 		for _, event := range events.Items {
-			if event.Reason == reason {
+			if event.Reason == reason && strings.Contains(event.Note, text) {
 				return nil
 			}
 		}

@@ -11,6 +11,7 @@ import (
 	certificatesv1 "k8s.io/api/certificates/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -122,7 +123,11 @@ func (r *Reconciler) decide(ctx context.Context, c *tenantapi.Tenant, namespace,
 		r.Events.notApproved(machine, name, err)
 		return nil
 	}
-	return c.Do(ctx, func(ctx context.Context, live client.Client) error { return approve(ctx, live, request, machineName) })
+	err = c.Do(ctx, func(ctx context.Context, live client.Client) error { return approve(ctx, live, request, machineName) })
+	if refused := (*tenantapi.RefusedError)(nil); errors.As(err, &refused) {
+		r.Events.notTaken(machine, refused)
+	}
+	return err
 }
 
 // known is what the Machine's kubelet may claim about itself, and which token
@@ -151,7 +156,11 @@ func approve(ctx context.Context, c client.Client, request *certificatesv1.Certi
 		Reason: "SlipwayMachine", Message: "it is for Machine " + machine + " alone",
 	})
 	if err := c.SubResource("approval").Update(ctx, approved); err != nil {
-		return fmt.Errorf("approve: %w", err)
+		write := tenantapi.Write{
+			Object:   "the approval of CertificateSigningRequest " + request.Name,
+			Resource: schema.GroupResource{Group: certificatesv1.GroupName, Resource: "certificatesigningrequests/approval"},
+		}
+		return write.Refused(ctx, c, fmt.Errorf("approve: %w", err))
 	}
 	return nil
 }
