@@ -21,7 +21,7 @@ const (
 	// AnnotationPKIHash on a pod is the hash over the Secrets that it mounts.
 	AnnotationPKIHash = "slipway.dev/pki-hash"
 	// LabelShareWithWorkers, with the value "true", is how the owner of a Secret lets a TenantCluster beside it give the
-	// Secret to its workers, whose users can read it. Who may make TenantClusters may not for that read Secrets.
+	// Secret to its workers, whose users can read it: the right to make TenantClusters does not include that.
 	LabelShareWithWorkers = "slipway.dev/share-with-workers"
 )
 
@@ -66,7 +66,7 @@ func HostedNamespace(namespace, name string) string {
 	return fmt.Sprintf("tenant-%s-%s", name, hex.EncodeToString(sum[:4]))
 }
 
-// IsHostedNamespace tells whether a namespace is the hosted namespace of the
+// IsHostedNamespace reports whether a namespace is the hosted namespace of the
 // TenantCluster that its labels name. Child objects count in no other. Labels
 // alone prove nothing, for whoever may patch a namespace can give them to it:
 // its name has to be the one that follows from them.

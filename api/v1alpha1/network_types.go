@@ -31,7 +31,7 @@ type TenantNetworkList struct {
 	Items           []TenantNetwork `json:"items"`
 }
 
-// TenantNetworkSpec gives the ranges of one tenant.
+// TenantNetworkSpec has the ranges of one tenant.
 type TenantNetworkSpec struct {
 	NodeCIDR    CIDR `json:"nodeCIDR"`
 	PodCIDR     CIDR `json:"podCIDR"`

@@ -17,7 +17,7 @@ var schemeBuilder = runtime.NewSchemeBuilder(addKnownTypes)
 // AddToScheme registers every kind of this package.
 var AddToScheme = schemeBuilder.AddToScheme
 
-// Resource gives the group resource of an unqualified resource name.
+// Resource returns the group resource of an unqualified resource name.
 func Resource(resource string) schema.GroupResource {
 	return GroupVersion.WithResource(resource).GroupResource()
 }

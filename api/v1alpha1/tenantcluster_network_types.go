@@ -14,7 +14,7 @@ const (
 	CNINone CNI = "none"
 )
 
-// ClusterNetwork gives the address ranges of a tenant. Tenants may use equal ranges.
+// ClusterNetwork has the address ranges of a tenant. Tenants may use equal ranges.
 //
 // +kubebuilder:validation:XValidation:rule="self.podCIDR == oldSelf.podCIDR && self.serviceCIDR == oldSelf.serviceCIDR && self.nodeCIDR == oldSelf.nodeCIDR",message="podCIDR, serviceCIDR and nodeCIDR cannot change; create another TenantCluster"
 // +kubebuilder:validation:XValidation:rule="self.cni == oldSelf.cni",message="network.cni cannot change; create another TenantCluster"
@@ -119,7 +119,7 @@ type Exposure struct {
 // +kubebuilder:validation:XValidation:rule="!isIP(self) || ip.isCanonical(self)",message="the address is not in its canonical form; use the shortest lower-case form, for example 2001:db8::1"
 type SubjectAltName string
 
-// ClusterDNS gives the names of a tenant.
+// ClusterDNS has the names of a tenant.
 type ClusterDNS struct {
 	// domain is the DNS domain of Services inside the cluster: a Service is
 	// SERVICE.NAMESPACE.svc.DOMAIN. It has at most 120 characters and cannot

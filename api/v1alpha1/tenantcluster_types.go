@@ -61,7 +61,7 @@ type TenantClusterSpec struct {
 	// The default is spelled out because rules are checked against it before the
 	// defaults of its fields.
 
-	// network gives the address ranges of the cluster and says who provides the
+	// network sets the address ranges of the cluster and says who provides the
 	// pod network. Other tenants may use the same ranges. Nothing of it can
 	// change later.
 	//
@@ -76,7 +76,7 @@ type TenantClusterSpec struct {
 	// +kubebuilder:default={}
 	Exposure Exposure `json:"exposure,omitempty"`
 
-	// dns gives the DNS domain inside the cluster.
+	// dns sets the DNS domain inside the cluster.
 	// Default: cluster.local
 	// +optional
 	// +kubebuilder:default={}

@@ -43,7 +43,7 @@ func Summary(conditionType, readyReason string, parts ...metav1.Condition) metav
 	return True(conditionType, readyReason, "")
 }
 
-// Apply gives the wanted conditions as an apply configuration. A condition
+// Apply returns the wanted conditions as an apply configuration. A condition
 // whose status has not changed keeps the time of its last transition from
 // observed, so that applying the same report twice changes nothing.
 func Apply(observed []metav1.Condition, generation int64, wanted ...metav1.Condition) []*metav1ac.ConditionApplyConfiguration {

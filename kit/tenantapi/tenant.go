@@ -70,7 +70,7 @@ func slowness() wait.Backoff {
 
 // Do asks the tenant's API server itself, to read what is not cached and to
 // write. All that call does has five seconds together. Do does not wait for its
-// turn: it gives a BusyError instead, so that a worker that serves many tenants
+// turn: it returns a BusyError instead, so that a worker that serves many tenants
 // can go on with another.
 func (t *Tenant) Do(ctx context.Context, call func(ctx context.Context, c client.Client) error) error {
 	if left := t.quiet(); left > 0 {

@@ -16,7 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 )
 
-// Account gives a configuration that may do what the chart in a folder allows
+// Account returns a configuration that may do what the chart in a folder allows
 // one of its service accounts and nothing else: so a test notices what the chart
 // forgets. values are those without which it is not rendered, as with Chart.
 func Account(t testing.TB, config *rest.Config, chart, name string, values ...string) *rest.Config {
@@ -85,9 +85,9 @@ func Client(t testing.TB, config *rest.Config, scheme *runtime.Scheme) client.Wi
 	return c
 }
 
-// Cached gives a client that is to a reconciler what a manager's is: it writes
+// Cached returns a client that is to a reconciler what a manager's is: it writes
 // as one client may, and reads what a cache would have, for which nobody may get
-// an object. Other than a cache it is never behind, so that tests need not wait.
+// an object. Unlike a cache it is never behind, so that tests need not wait.
 func Cached(writer, reader client.WithWatch) client.Client {
 	return interceptor.NewClient(writer, interceptor.Funcs{
 		Get: func(ctx context.Context, _ client.WithWatch, key client.ObjectKey, object client.Object, options ...client.GetOption) error {

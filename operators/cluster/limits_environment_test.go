@@ -30,7 +30,7 @@ func enforceLimits(t *testing.T, c client.Client, limits []string, refused ...*u
 	}
 }
 
-// awaitRefusal gives the refusal of an object that is accepted until the API
+// awaitRefusal returns the refusal of an object that is accepted until the API
 // server has read what forbids it.
 func awaitRefusal(t *testing.T, c client.Client, object *unstructured.Unstructured) (refusal error) {
 	t.Helper()

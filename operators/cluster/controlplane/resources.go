@@ -31,8 +31,8 @@ const (
 	apiServerMemoryLimit = 1024 * mebibyte
 )
 
-// leastMemoryLimit is below what no component is held, however little its API
-// server may have: it would not start.
+// leastMemoryLimit is the lowest limit of any component, however little its API
+// server may have: with less it would not start.
 const leastMemoryLimit = 128 * mebibyte
 
 // share is what another component has, as a part of what an API server has. The

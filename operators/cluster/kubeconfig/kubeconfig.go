@@ -22,7 +22,7 @@ type User struct {
 	CAFile          string
 }
 
-// Encode gives the kubeconfig of a user for a TenantCluster at a server, a URL.
+// Encode returns the kubeconfig of a user for a TenantCluster at a server, a URL.
 // Its entries are named after the TenantCluster and its namespace, so that
 // those of several can be merged into one file: of entries of the same name
 // kubectl takes the first, and a user would meet the wrong cluster.

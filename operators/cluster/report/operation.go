@@ -17,7 +17,7 @@ type Change struct {
 	Cluster *v1alpha1.TenantCluster
 	// Workers is how many there shall be.
 	Workers int32
-	// Updated: something else than numbers of workers was changed just now.
+	// Updated: something other than numbers of workers was changed just now.
 	Updated bool
 	Ready   metav1.Condition
 	// Parts of Ready that are not True, in their order.

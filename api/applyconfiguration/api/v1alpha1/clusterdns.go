@@ -5,7 +5,7 @@ package v1alpha1
 // ClusterDNSApplyConfiguration represents a declarative configuration of the ClusterDNS type for use
 // with apply.
 //
-// ClusterDNS gives the names of a tenant.
+// ClusterDNS has the names of a tenant.
 type ClusterDNSApplyConfiguration struct {
 	// domain is the DNS domain of Services inside the cluster: a Service is
 	// SERVICE.NAMESPACE.svc.DOMAIN. It has at most 120 characters and cannot

@@ -9,7 +9,7 @@ import (
 // ClusterNetworkApplyConfiguration represents a declarative configuration of the ClusterNetwork type for use
 // with apply.
 //
-// ClusterNetwork gives the address ranges of a tenant. Tenants may use equal ranges.
+// ClusterNetwork has the address ranges of a tenant. Tenants may use equal ranges.
 type ClusterNetworkApplyConfiguration struct {
 	// podCIDR is the IPv4 range of the pods' addresses, from /8 to /22. Each
 	// worker takes a /24 of it. It cannot change.

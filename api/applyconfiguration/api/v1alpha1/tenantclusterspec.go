@@ -20,7 +20,7 @@ type TenantClusterSpecApplyConfiguration struct {
 	// and etcd. They run outside the cluster's own workers.
 	// Default: one of each.
 	ControlPlane *ControlPlaneApplyConfiguration `json:"controlPlane,omitempty"`
-	// network gives the address ranges of the cluster and says who provides the
+	// network sets the address ranges of the cluster and says who provides the
 	// pod network. Other tenants may use the same ranges. Nothing of it can
 	// change later.
 	Network *ClusterNetworkApplyConfiguration `json:"network,omitempty"`
@@ -28,7 +28,7 @@ type TenantClusterSpecApplyConfiguration struct {
 	// cluster.
 	// Default: on a port of the management cluster's nodes.
 	Exposure *ExposureApplyConfiguration `json:"exposure,omitempty"`
-	// dns gives the DNS domain inside the cluster.
+	// dns sets the DNS domain inside the cluster.
 	// Default: cluster.local
 	DNS *ClusterDNSApplyConfiguration `json:"dns,omitempty"`
 	// registries says at which URL the workers' containerd asks for the images

@@ -9,7 +9,7 @@ import (
 // TenantNetworkSpecApplyConfiguration represents a declarative configuration of the TenantNetworkSpec type for use
 // with apply.
 //
-// TenantNetworkSpec gives the ranges of one tenant.
+// TenantNetworkSpec has the ranges of one tenant.
 type TenantNetworkSpecApplyConfiguration struct {
 	NodeCIDR    *apiv1alpha1.CIDR `json:"nodeCIDR,omitempty"`
 	PodCIDR     *apiv1alpha1.CIDR `json:"podCIDR,omitempty"`

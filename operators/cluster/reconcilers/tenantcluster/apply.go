@@ -70,8 +70,8 @@ func (r *Reconciler) write(ctx context.Context, object desired.Object) error {
 	return r.writer.Apply(ctx, object.Desired, object.Observed)
 }
 
-// advance sets the generation that the observed object has after it was written, and reports whether something else was changed than a number of
-// workers.
+// advance sets the generation that the observed object has after it was written,
+// and reports whether anything but a number of workers was changed.
 func advance(object desired.Object) (updated bool, err error) {
 	if object.Observed == nil || object.Observed.GetGeneration() == 0 {
 		return false, nil

@@ -193,7 +193,7 @@ func (e *environment) cluster() *v1alpha1.TenantCluster {
 	return cluster
 }
 
-// condition gives status, reason and message of a condition in one line.
+// condition returns status, reason and message of a condition in one line.
 func (e *environment) condition(conditionType string) string {
 	e.Helper()
 	condition := meta.FindStatusCondition(e.cluster().Status.Conditions, conditionType)
