@@ -242,25 +242,3 @@ func TestUnwanted(t *testing.T) {
 		t.Errorf("problems %q, want %q", got.Problems, want)
 	}
 }
-
-func TestObservedObjectsAreThoseOfTheSameName(t *testing.T) {
-	seen := tenant()
-	withNetwork(seen)
-	for _, object := range state(t, seen).Objects {
-		described := object.Desired.(interface {
-			GetKind() *string
-			GetName() *string
-		})
-		if object.Observed == nil {
-			continue
-		}
-		if got, want := object.Observed.GetName(), *described.GetName(); *described.GetKind() == "Service" && got != want {
-			t.Errorf("%s %s is compared with %s", *described.GetKind(), want, got)
-		}
-	}
-	for _, object := range state(t, tenant()).Objects {
-		if _, isNamespace := object.Observed.(*corev1.Namespace); object.Observed != nil && !isNamespace {
-			t.Errorf("%T is observed where nothing is", object.Observed)
-		}
-	}
-}
