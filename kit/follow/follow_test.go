@@ -23,10 +23,7 @@ func configMap(name string) *corev1.ConfigMap {
 
 func TestFollow(t *testing.T) {
 	ctrl.SetLogger(logr.Discard())
-	c, err := client.NewWithWatch(testenv.Start(t), client.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
+	c := testenv.Client(t, testenv.Start(t), testenv.Scheme(t, corev1.AddToScheme))
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	change := func(object client.Object, do func(client.Object) error) {

@@ -92,10 +92,7 @@ type environment struct {
 func newEnvironment(t *testing.T) *environment {
 	t.Helper()
 	e := &environment{T: t, config: testenv.Start(t)}
-	var err error
-	if e.admin, err = client.New(e.config, client.Options{Scheme: clientgoscheme.Scheme}); err != nil {
-		t.Fatal(err)
-	}
+	e.admin = testenv.Client(t, e.config, clientgoscheme.Scheme)
 	e.create(
 		&rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: binding}, Rules: []rbacv1.PolicyRule{{
 			APIGroups: []string{rbacv1.GroupName}, Resources: []string{"rolebindings"}, ResourceNames: []string{binding}, Verbs: []string{"list", "watch"},

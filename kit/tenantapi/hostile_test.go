@@ -198,10 +198,7 @@ func testDeadAPI(t *testing.T, config *rest.Config) {
 }
 
 func testTooManyObjects(t *testing.T, config *rest.Config) {
-	target, err := client.New(config, client.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
+	target := testenv.Client(t, config, testenv.Scheme(t, corev1.AddToScheme))
 	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "many"}}
 	if err := target.Create(t.Context(), namespace); err != nil {
 		t.Fatal(err)

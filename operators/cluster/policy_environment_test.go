@@ -37,11 +37,9 @@ type policies struct {
 func newPolicies(t *testing.T, kinds ...string) *policies {
 	t.Helper()
 	ctrl.SetLogger(logr.Discard())
-	p := &policies{config: testenv.Start(t, testenv.SlipwayCRDs(2), "testdata/dnsendpoints.yaml"), scheme: runtime.NewScheme(), hosted: v1alpha1.HostedNamespace("team", "demo")}
-	for _, add := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, v1alpha1.AddToScheme} {
-		if err := add(p.scheme); err != nil {
-			t.Fatal(err)
-		}
+	p := &policies{
+		config: testenv.Start(t, testenv.SlipwayCRDs(2), "testdata/dnsendpoints.yaml"),
+		scheme: testenv.Scheme(t, clientgoscheme.AddToScheme, v1alpha1.AddToScheme), hosted: v1alpha1.HostedNamespace("team", "demo"),
 	}
 	p.admin = p.as(t, rest.ImpersonationConfig{})
 	p.install(t, kinds...)
@@ -77,11 +75,7 @@ func (p *policies) as(t *testing.T, who rest.ImpersonationConfig) client.Client 
 		who.Groups = append(slices.Clone(who.Groups), "system:authenticated")
 	}
 	config.Impersonate = who
-	c, err := client.New(config, client.Options{Scheme: p.scheme})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return c
+	return testenv.Client(t, config, p.scheme)
 }
 
 func (p *policies) user(t *testing.T, name string, groups ...string) client.Client {

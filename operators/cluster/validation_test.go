@@ -13,7 +13,6 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
@@ -37,19 +36,10 @@ func TestTenantClusterValidation(t *testing.T) {
 func newAPI(t *testing.T) client.Client {
 	t.Helper()
 	ctrl.SetLogger(logr.Discard())
-	scheme := runtime.NewScheme()
-	for _, add := range []func(*runtime.Scheme) error{corev1.AddToScheme, autoscalingv1.AddToScheme, v1alpha1.AddToScheme} {
-		if err := add(scheme); err != nil {
-			t.Fatal(err)
-		}
-	}
 	config := testenv.Start(t, testenv.SlipwayCRDs(2))
 	config.QPS = -1
-	c, err := client.New(config, client.Options{Scheme: scheme})
-	if err != nil {
-		t.Fatal(err)
-	}
-	c = client.WithFieldValidation(c, metav1.FieldValidationStrict)
+	scheme := testenv.Scheme(t, corev1.AddToScheme, autoscalingv1.AddToScheme, v1alpha1.AddToScheme)
+	c := client.WithFieldValidation(testenv.Client(t, config, scheme), metav1.FieldValidationStrict)
 	if err := c.Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "team"}}); err != nil {
 		t.Fatal(err)
 	}

@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -17,14 +18,12 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	"slipway.dev/api/v1alpha1"
 	"slipway.dev/kit/testenv"
@@ -41,28 +40,23 @@ type environment struct {
 	client     client.Client
 	line       *line
 	reconciler *Reconciler
-	// writes is how many statuses were written.
-	writes int
-	hosted string
+	// counted is the reconciler's client, and writes how many statuses it has written.
+	counted client.Client
+	writes  *atomic.Int64
+	hosted  string
 }
 
 func newEnvironment(t *testing.T) *environment {
 	t.Helper()
 	ctrl.SetLogger(logr.Discard())
 	config := testenv.Start(t, testenv.SlipwayCRDs(4))
-	scheme := runtime.NewScheme()
-	for _, add := range []func(*runtime.Scheme) error{
-		corev1.AddToScheme, appsv1.AddToScheme, rbacv1.AddToScheme, admissionv1.AddToScheme, v1alpha1.AddToScheme,
-	} {
-		if err := add(scheme); err != nil {
-			t.Fatal(err)
-		}
+	scheme := testenv.Scheme(t, corev1.AddToScheme, appsv1.AddToScheme, rbacv1.AddToScheme, admissionv1.AddToScheme, v1alpha1.AddToScheme)
+	counted := rest.CopyConfig(config)
+	writes := testenv.CountWrites(counted)
+	e := &environment{
+		T: t, all: t, client: testenv.Client(t, config, scheme), counted: testenv.Client(t, counted, scheme), writes: writes,
+		hosted: v1alpha1.HostedNamespace("default", "demo"),
 	}
-	c, err := client.NewWithWatch(config, client.Options{Scheme: scheme})
-	if err != nil {
-		t.Fatal(err)
-	}
-	e := &environment{T: t, all: t, client: c, hosted: v1alpha1.HostedNamespace("default", "demo")}
 	e.line = newLine(t, config)
 	cluster := &unstructured.Unstructured{Object: map[string]any{"spec": map[string]any{
 		"version": "v1.36.3", "network": map[string]any{"serviceCIDR": "10.0.0.0/24"}, // as the test's API server has it
@@ -86,15 +80,9 @@ func newEnvironment(t *testing.T) *environment {
 // restart makes a reconciler that remembers nothing.
 func (e *environment) restart() {
 	e.Helper()
-	counted := interceptor.NewClient(e.client.(client.WithWatch), interceptor.Funcs{
-		SubResourceApply: func(ctx context.Context, c client.Client, name string, object runtime.ApplyConfiguration, options ...client.SubResourceApplyOption) error {
-			e.writes++
-			return c.SubResource(name).Apply(ctx, object, options...)
-		},
-	})
 	ctx, cancel := context.WithCancel(e.all.Context())
 	images := controlplane.Images{Registry: "registry.example.com", CoreDNSTag: "v1.15.0"}
-	e.reconciler = New(counted, e.client, images, clock.RealClock{})
+	e.reconciler = New(e.counted, e.client, images, clock.RealClock{})
 	tenants, err := e.reconciler.connect(ctx, e.client.Scheme())
 	if err != nil {
 		e.Fatal(err)

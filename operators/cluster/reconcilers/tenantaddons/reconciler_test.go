@@ -101,10 +101,10 @@ func writesNothingSettled(e *environment) {
 	e.reconcile()
 	before := e.cluster().ResourceVersion
 	dns := e.coreDNS().ResourceVersion
-	e.writes = 0
+	e.writes.Store(0)
 	e.reconcile()
-	if e.writes != 0 || e.cluster().ResourceVersion != before || e.coreDNS().ResourceVersion != dns {
-		e.Errorf("%d writes with nothing to say", e.writes)
+	if writes := e.writes.Load(); writes != 0 || e.cluster().ResourceVersion != before || e.coreDNS().ResourceVersion != dns {
+		e.Errorf("%d writes with nothing to say", writes)
 	}
 }
 

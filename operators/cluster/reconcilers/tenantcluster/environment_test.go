@@ -80,21 +80,13 @@ func TestReconciler(t *testing.T) {
 
 func newScheme(t testing.TB) *runtime.Scheme {
 	t.Helper()
-	scheme := runtime.NewScheme()
-	for _, add := range []func(*runtime.Scheme) error{corev1.AddToScheme, eventsv1.AddToScheme, admissionv1.AddToScheme, appsv1.AddToScheme, rbacv1.AddToScheme, v1alpha1.AddToScheme} {
-		if err := add(scheme); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return scheme
+	return testenv.Scheme(t,
+		corev1.AddToScheme, eventsv1.AddToScheme, admissionv1.AddToScheme, appsv1.AddToScheme, rbacv1.AddToScheme, v1alpha1.AddToScheme)
 }
 
 func newEnvironment(t *testing.T, config *rest.Config, team string) *environment {
 	t.Helper()
-	c, err := client.NewWithWatch(config, client.Options{Scheme: newScheme(t)})
-	if err != nil {
-		t.Fatal(err)
-	}
+	c := testenv.Client(t, config, newScheme(t))
 	e := &environment{
 		T: t, config: config, client: c, clock: clocktesting.NewFakePassiveClock(time.Now()),
 		recorder: events.NewFakeRecorder(100), team: team, hosted: v1alpha1.HostedNamespace(team, "demo"),
