@@ -81,12 +81,12 @@ func Refusal(conditionType string, err error) (condition metav1.Condition, refus
 }
 
 // FirstLine bounds a text that others wrote, for a message: its first line, in
-// at most 300 bytes.
+// at most 300 bytes. It is a copy, which does not keep the rest in memory.
 func FirstLine(text string) string {
 	const longest = 300
 	line, _, _ := strings.Cut(text, "\n")
 	if len(line) <= longest {
-		return line
+		return strings.Clone(line)
 	}
 	return strings.ToValidUTF8(line[:longest], "") + "..."
 }
