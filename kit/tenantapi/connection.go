@@ -74,7 +74,7 @@ type connection struct {
 func newConnection(ctx context.Context, clusters *Clusters, key client.ObjectKey, version string, kubeconfig []byte) (*connection, error) {
 	config, err := clientcmd.RESTConfigFromKubeConfig(kubeconfig)
 	if err != nil {
-		return nil, fmt.Errorf("read kubeconfig of %s: %w", key, err)
+		return nil, errors.New("it cannot be read") // why may quote a key
 	}
 	conn := &connection{
 		clusters: clusters, key: key, version: version,
@@ -83,7 +83,7 @@ func newConnection(ctx context.Context, clusters *Clusters, key client.ObjectKey
 	}
 	conn.config.Dial = conn.dialer.DialContext
 	if conn.httpClient, err = rest.HTTPClientFor(conn.config); err != nil {
-		return nil, fmt.Errorf("make HTTP client of %s: %w", key, err)
+		return nil, fmt.Errorf("make HTTP client: %w", err)
 	}
 	if conn.prober, err = newProber(conn.config, conn.httpClient); err != nil {
 		return nil, err

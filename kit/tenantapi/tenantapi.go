@@ -33,6 +33,9 @@ const (
 	ReasonTooManyObjects = "TooManyObjects"
 	// ReasonNotServed: the API answers, and does not serve a kind as Kubernetes does.
 	ReasonNotServed = "TenantAPINotServed"
+	// ReasonInvalidKubeconfig: no connection can be made with what the kubeconfig
+	// holds. Nothing but another kubeconfig ends that, which OnChange does not tell.
+	ReasonInvalidKubeconfig = "InvalidKubeconfig"
 )
 
 // NotConnectedError says why a tenant cannot be asked now. Whoever gets it is
@@ -131,7 +134,8 @@ func (c *Clusters) Get(key client.ObjectKey, version string, kubeconfig func() (
 		conn.cancel()
 	}
 	if conn, err = newConnection(c.base, c, key, version, content); err != nil {
-		return nil, err
+		return nil, &NotConnectedError{Reason: ReasonInvalidKubeconfig, Message: fmt.Sprintf(
+			"the kubeconfig in Secret %s is of no use: %v", key, err)}
 	}
 	if c.connections == nil {
 		c.connections = map[client.ObjectKey]*connection{}

@@ -192,17 +192,16 @@ func TestClusters(t *testing.T) {
 		c.Forget(client.ObjectKey{Namespace: "tenant", Name: "dead"})
 	})
 
-	t.Run("a text that is no kubeconfig is an error", func(t *testing.T) {
+	t.Run("a kubeconfig of no use is said to be one", func(t *testing.T) {
 		c := newConnections(t)
 		c.start(t)
-		broken := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: "broken"}, Data: map[string][]byte{dataKey: []byte("{")}}
-		_, err := c.ask(broken)
-		if errors.Is(err, tenantapi.ErrNotConnected) {
-			await(t, "the wake-up after the start", c.ready)
-			_, err = c.ask(broken)
-		}
-		if err == nil || errors.Is(err, tenantapi.ErrNotConnected) {
-			t.Errorf("%v, want that it cannot be read", err)
+		authority := rest.CopyConfig(config)
+		authority.CAData = []byte("no certificate")
+		for name, broken := range map[string]*corev1.Secret{
+			"no kubeconfig": {ObjectMeta: metav1.ObjectMeta{Name: "broken"}, Data: map[string][]byte{dataKey: []byte("{")}},
+			"no authority":  secret(t, authority, "no-authority", "admin"),
+		} {
+			t.Run(name, func(t *testing.T) { c.awaitReason(t, broken, tenantapi.ReasonInvalidKubeconfig) })
 		}
 	})
 }
