@@ -66,6 +66,7 @@ func New(scheme *runtime.Scheme, live client.Reader) (*Fleet, error) {
 		OnConnect: f.watch,
 		OnChange: func(key client.ObjectKey) {
 			f.Machines <- event.TypedGenericEvent[types.NamespacedName]{Object: types.NamespacedName{Namespace: key.Namespace}}
+			f.Requests.wake(key.Namespace) // they were seen before the tenant could be asked
 		},
 	}
 	return f, nil

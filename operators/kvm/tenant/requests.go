@@ -21,19 +21,38 @@ type Requests struct {
 
 	mu      sync.Mutex
 	waiting map[string]sets.Set[string]
+	// last has the name that was taken last.
+	last map[string]string
 }
 
 func newRequests() *Requests {
-	return &Requests{Events: make(chan event.TypedGenericEvent[string], eventBuffer), waiting: map[string]sets.Set[string]{}}
+	return &Requests{Events: make(chan event.TypedGenericEvent[string], eventBuffer), waiting: map[string]sets.Set[string]{}, last: map[string]string{}}
+}
+
+// Wait reports whether a tenant has requests that wait.
+func (r *Requests) Wait(namespace string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.waiting[namespace]) > 0
 }
 
 // Take removes and returns up to n requests of the tenant with that hosted
-// namespace, in the order of their names; more is true when others are left.
+// namespace, in the order of their names and beginning after those that were
+// taken last: what cannot be decided on, and was put back, lets others go first.
+// more is true when others are left.
 func (r *Requests) Take(namespace string, n int) (names []string, more bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	all := sets.List(r.waiting[namespace])
-	names = slices.Clone(all[:min(n, len(all))])
+	if len(all) == 0 {
+		return nil, false
+	}
+	next, found := slices.BinarySearch(all, r.last[namespace])
+	if found {
+		next++
+	}
+	names = slices.Concat(all[next:], all[:next])[:min(n, len(all))]
+	r.last[namespace] = names[len(names)-1]
 	r.waiting[namespace].Delete(names...)
 	return names, len(all) > len(names)
 }
@@ -52,6 +71,12 @@ func (r *Requests) forget(namespace string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	delete(r.waiting, namespace)
+	delete(r.last, namespace)
+}
+
+// wake has the requests looked at that wait in a tenant.
+func (r *Requests) wake(namespace string) {
+	r.Events <- event.TypedGenericEvent[string]{Object: namespace}
 }
 
 // handler takes in the requests of one tenant.

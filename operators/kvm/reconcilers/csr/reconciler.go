@@ -22,6 +22,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"slipway.dev/api/v1alpha1"
+	"slipway.dev/kit/grants"
 	"slipway.dev/kit/tenantapi"
 	"slipway.dev/operators/kvm/approval"
 	"slipway.dev/operators/kvm/bootstrap"
@@ -64,27 +65,39 @@ func (r *Reconciler) SetupWithManager(manager ctrl.Manager) error {
 // Reconcile decides on a few of a tenant's requests. What it cannot do now it
 // puts back.
 func (r *Reconciler) Reconcile(ctx context.Context, namespace string) (reconcile.Result, error) {
+	if !r.Requests.Wait(namespace) {
+		return reconcile.Result{}, nil
+	}
 	kubeconfig := &corev1.Secret{}
 	key := types.NamespacedName{Namespace: namespace, Name: v1alpha1.SecretKVMOperatorKubeconfig}
 	if err := r.Client.Get(ctx, key, kubeconfig); err != nil {
+		if errors.Is(err, grants.ErrNotGranted) {
+			return reconcile.Result{}, nil // the tenant goes
+		}
 		return reconcile.Result{}, client.IgnoreNotFound(err)
 	}
 	c, err := r.Tenants.Tenant(ctx, kubeconfig)
 	if errors.Is(err, tenantapi.ErrNotConnected) {
-		return reconcile.Result{}, nil // a connection brings all requests anew
+		return reconcile.Result{}, nil // a connection wakes those that wait
 	}
 	if err != nil {
 		return reconcile.Result{}, fmt.Errorf("reach tenant: %w", err)
 	}
 	names, more := r.Requests.Take(namespace, perTurn)
+	var failed error
 	for n, name := range names {
-		if err := r.decide(ctx, c, namespace, name); err != nil {
+		err := r.decide(ctx, c, namespace, name)
+		if after, busy := tenantapi.RetryAfter(err); busy {
 			r.Requests.Return(namespace, names[n:]...)
-			if after, busy := tenantapi.RetryAfter(err); busy {
-				return reconcile.Result{RequeueAfter: after}, nil
-			}
-			return reconcile.Result{}, fmt.Errorf("decide on %s: %w", name, err)
+			return reconcile.Result{RequeueAfter: after}, nil
 		}
+		if err != nil {
+			r.Requests.Return(namespace, name)
+			failed = errors.Join(failed, fmt.Errorf("decide on %s: %w", name, err))
+		}
+	}
+	if failed != nil {
+		return reconcile.Result{}, failed
 	}
 	if more {
 		return reconcile.Result{RequeueAfter: time.Millisecond}, nil

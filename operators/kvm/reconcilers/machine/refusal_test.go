@@ -22,6 +22,7 @@ import (
 func TestRefusals(t *testing.T) {
 	s := newSuite(t)
 	t.Run("of a token", s.testTokenRefused)
+	t.Run("of a token's removal", s.testRemovalRefused)
 	t.Run("of a Node", s.testCordonRefused)
 	t.Run("of an eviction", s.testEvictionRefused)
 	t.Run("of a quota", s.testQuota)
@@ -51,6 +52,25 @@ func (s *suite) testTokenRefused(t *testing.T) {
 	m.refused = false // who is not asked does not refuse
 	m.reconcile(t)
 	names(t, m.expect(t, "refused and busy", v1alpha1.ConditionBootstrapReady, metav1.ConditionFalse, "TokenNotWritten"), "policy.example.com")
+}
+
+// testRemovalRefused: a worker that has joined is not less ready because its token is still there.
+func (s *suite) testRemovalRefused(t *testing.T) {
+	m := s.booted(t, "removal")
+	m.tenants.set(s, interceptor.Funcs{
+		Delete: func(context.Context, client.WithWatch, client.Object, ...client.DeleteOption) error { return denied() },
+	})
+	m.refused = true
+	m.join(t)
+	for range 3 {
+		m.reconcile(t)
+	}
+	m.expect(t, "refused", v1alpha1.ConditionBootstrapReady, metav1.ConditionTrue, "TokenNotRemoved")
+	m.expect(t, "refused", v1alpha1.ConditionReady, metav1.ConditionTrue, "Ready")
+	m.tenants.set(s, interceptor.Funcs{})
+	m.refused = false
+	m.reconcile(t)
+	m.expect(t, "removed", v1alpha1.ConditionBootstrapReady, metav1.ConditionTrue, "NodeJoined")
 }
 
 func (s *suite) testCordonRefused(t *testing.T) {

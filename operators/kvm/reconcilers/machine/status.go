@@ -101,6 +101,9 @@ func bootstrapReady(o *observation, tokenErr error) metav1.Condition {
 		return conditions.False(conditionType, reasonWaitingForTenantAPI, o.down.Message)
 	case o.tenant == nil:
 		return conditions.False(conditionType, reasonWaitingForTenantAPI, "waits for the tenant's API, reached through Secret "+v1alpha1.SecretKVMOperatorKubeconfig)
+	case o.joined() && tokenErr != nil:
+		// What it was for is done, and it expires; another reason than that of Joined has it tried again.
+		return conditions.True(conditionType, "TokenNotRemoved", "the tenant's API has not let the bootstrap token be removed yet")
 	case busy && (known.Status == metav1.ConditionTrue || known.Reason == reasonTokenNotWritten):
 		return known // who was not asked has said nothing new
 	case busy:

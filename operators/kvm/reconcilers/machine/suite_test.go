@@ -171,17 +171,23 @@ func (s *suite) booted(t *testing.T, tenant string, preparations ...func(*subjec
 func (s *suite) ready(t *testing.T, tenant string) *subject {
 	t.Helper()
 	m := s.booted(t, tenant)
-	node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: m.key.Name}, Spec: corev1.NodeSpec{PodCIDR: "10.244.3.0/24", PodCIDRs: []string{"10.244.3.0/24"}}}
-	s.create(t, node)
-	node.Status.Conditions = []corev1.NodeCondition{{
-		Type: corev1.NodeReady, Status: corev1.ConditionTrue, Reason: "KubeletReady", LastHeartbeatTime: metav1.NewTime(time.Now().Add(time.Minute)),
-	}}
-	s.update(t, node)
+	m.join(t)
 	for range 3 {
 		m.reconcile(t)
 	}
 	m.expect(t, "joined", v1alpha1.ConditionReady, metav1.ConditionTrue, "Ready")
 	return m
+}
+
+// join does the work of the guest's kubelet.
+func (m *subject) join(t *testing.T) {
+	t.Helper()
+	node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: m.key.Name}, Spec: corev1.NodeSpec{PodCIDR: "10.244.3.0/24", PodCIDRs: []string{"10.244.3.0/24"}}}
+	m.suite.create(t, node)
+	node.Status.Conditions = []corev1.NodeCondition{{
+		Type: corev1.NodeReady, Status: corev1.ConditionTrue, Reason: "KubeletReady", LastHeartbeatTime: metav1.NewTime(time.Now().Add(time.Minute)),
+	}}
+	m.suite.update(t, node)
 }
 
 func (m *subject) reconcile(t *testing.T) (again time.Duration) {
