@@ -61,7 +61,7 @@ func (r *Reconciler) drain(ctx context.Context, o *observation) (metav1.Conditio
 	switch {
 	case o.tenantGoing:
 		return conditions.True(conditionType, reasonNotNeeded, "the whole tenant is being deleted"), 0
-	case o.vm == nil || o.kubeconfig == nil || o.tenant != nil && o.node == nil:
+	case o.vm == nil || o.tenant != nil && o.node == nil || o.kubeconfig == nil && o.machine.Status.PodCIDR == "":
 		return conditions.True(conditionType, reasonNotNeeded, "it never became a Node"), 0
 	case o.tenant == nil && left <= 0:
 		return conditions.False(conditionType, reasonTimedOut, "the tenant's API did not answer"), 0

@@ -31,6 +31,7 @@ func TestReconcile(t *testing.T) {
 	t.Run("what has changed did so by the operator's clock", s.testClock)
 	t.Run("a drain is bounded", s.testDrainIsBounded)
 	t.Run("a drain that the tenant hinders ends in time", s.testDrainEnds)
+	t.Run("a worker is drained although its kubeconfig is lost", s.testLostKubeconfig)
 	t.Run("a tenant that is busy is asked later", s.testBusy)
 	t.Run("what is known of a tenant that is busy stays", s.testBusyKnows)
 }
@@ -218,6 +219,23 @@ func (s *suite) testDrainEnds(t *testing.T) {
 }
 
 // testBusy: a tenant that is asked enough already is left alone, which is no error.
+// testLostKubeconfig: that the tenant cannot be reached is no sign that there is no Node.
+func (s *suite) testLostKubeconfig(t *testing.T) {
+	m := s.ready(t, "kubeconfig")
+	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: m.key.Namespace, Name: v1alpha1.SecretKVMOperatorKubeconfig}}
+	if err := s.client.Delete(t.Context(), secret); err != nil {
+		t.Fatal(err)
+	}
+	m.delete(t)
+	if again := m.reconcile(t); again <= 0 {
+		t.Error("it is not looked at again")
+	}
+	m.expect(t, "lost", v1alpha1.ConditionDrained, metav1.ConditionFalse, "Draining")
+	if err := s.client.Get(t.Context(), m.key, &kubevirtv1.VirtualMachine{}); err != nil {
+		t.Errorf("the guest of a worker that was not drained: %v", err)
+	}
+}
+
 func (s *suite) testBusy(t *testing.T) {
 	var release func()
 	m := s.booted(t, "busy", func(m *subject) { release = m.occupy(t) })
