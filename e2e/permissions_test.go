@@ -35,6 +35,7 @@ var unexercised = []audit.Exception{
 	{Account: "cluster-operator", Verb: "bind", Resource: "clusterroles.rbac.authorization.k8s.io slipway-kvm-operator-hosted", Reason: binding},
 	{Account: "cluster-operator", Verb: "get", Resource: "tenantclusters.slipway.dev", Reason: "no finalizer of a story is removed by hand"},
 	{Account: "cluster-operator", Verb: "patch", Resource: "events.events.k8s.io", Reason: repeated},
+	{Account: "cluster-operator", Verb: "delete", Resource: "pods", Reason: "the garbage collector may be faster with those of a workload that is gone"},
 	{Account: "cert-operator", Verb: "delete", Resource: "certificates.cert-manager.io", Reason: "no story makes a TenantPKI ask for less"},
 	{Account: "cert-operator", Verb: "delete", Resource: "issuers.cert-manager.io", Reason: "no story makes a TenantPKI ask for less"},
 	{Account: "network-operator", Verb: "delete", Resource: "networkports.slipway.dev", Reason: "ports that outlive those who asked for them; in stories these remove them first"},
