@@ -79,7 +79,7 @@ func (b *bench) attack(ctx context.Context, tc *v1alpha1.TenantCluster) (*hostil
 	if len(nodes.Items) == 0 {
 		return nil, fmt.Errorf("%s is Ready and has no node", tc.Name)
 	}
-	attack, err := hostile.Start(ctx, config, blackhole, nodes.Items[0].Name)
+	attack, err := hostile.Start(ctx, config, blackhole, nodes.Items[0].Name, "")
 	if err != nil {
 		return nil, fmt.Errorf("make %s hostile: %w", tc.Name, err)
 	}

