@@ -21,7 +21,7 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
-	"k8s.io/utils/clock"
+	clocktesting "k8s.io/utils/clock/testing"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -44,6 +44,8 @@ type environment struct {
 	counted client.Client
 	writes  *atomic.Int64
 	hosted  string
+	// clock is the reconcilers'; it stands still but for steps.
+	clock *clocktesting.FakePassiveClock
 }
 
 func newEnvironment(t *testing.T) *environment {
@@ -55,7 +57,7 @@ func newEnvironment(t *testing.T) *environment {
 	writes := testenv.CountWrites(counted)
 	e := &environment{
 		T: t, all: t, client: testenv.Client(t, config, scheme), counted: testenv.Client(t, counted, scheme), writes: writes,
-		hosted: v1alpha1.HostedNamespace("default", "demo"),
+		hosted: v1alpha1.HostedNamespace("default", "demo"), clock: clocktesting.NewFakePassiveClock(time.Now()),
 	}
 	e.line = newLine(t, config)
 	cluster := &unstructured.Unstructured{Object: map[string]any{"spec": map[string]any{
@@ -82,7 +84,7 @@ func (e *environment) restart() {
 	e.Helper()
 	ctx, cancel := context.WithCancel(e.all.Context())
 	images := controlplane.Images{Registry: "registry.example.com", CoreDNSTag: "v1.15.0"}
-	e.reconciler = New(e.counted, e.client, images, clock.RealClock{})
+	e.reconciler = New(e.counted, e.client, images, e.clock)
 	tenants, err := e.reconciler.connect(ctx, e.client.Scheme())
 	if err != nil {
 		e.Fatal(err)

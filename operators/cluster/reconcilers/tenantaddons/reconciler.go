@@ -93,7 +93,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	return r.converge(ctx, cluster, seen, tenant, r.written.of(namespace))
 }
 
-// converge writes what is not written yet, and reports.
+// converge writes what is not written yet or not there any more, and reports.
 func (r *Reconciler) converge(
 	ctx context.Context, cluster *v1alpha1.TenantCluster, seen *observation, tenant *tenantapi.Tenant, progress *progress,
 ) (ctrl.Result, error) {
@@ -105,7 +105,8 @@ func (r *Reconciler) converge(
 	if err != nil {
 		return ctrl.Result{}, err
 	}
-	err = progress.write(ctx, tenant, dns, deployment != nil)
+	now := r.clock.Now()
+	err = progress.write(ctx, tenant, dns, deployment, now)
 	if after, busy := tenantapi.RetryAfter(err); busy {
 		return ctrl.Result{RequeueAfter: after}, nil
 	}
@@ -116,7 +117,8 @@ func (r *Reconciler) converge(
 	if err != nil {
 		return ctrl.Result{}, err
 	}
-	return ctrl.Result{}, r.report(ctx, cluster, report.ClusterDNS(deployment, progress.generation, seen.pools))
+	return ctrl.Result{RequeueAfter: progress.checkAt.Sub(now)},
+		r.report(ctx, cluster, report.ClusterDNS(deployment, progress.generation, seen.pools))
 }
 
 func (r *Reconciler) report(ctx context.Context, cluster *v1alpha1.TenantCluster, condition metav1.Condition) error {

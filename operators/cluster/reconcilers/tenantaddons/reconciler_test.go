@@ -3,6 +3,7 @@ package tenantaddons
 import (
 	"encoding/json"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -14,6 +15,7 @@ import (
 	admissionv1 "k8s.io/api/admissionregistration/v1"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -43,6 +45,8 @@ func TestReconciler(t *testing.T) {
 	step("cluster DNS is waited for where it can run", waitsForClusterDNS)
 	step("settled, it writes nothing", writesNothingSettled)
 	step("cluster DNS that was removed comes back", restoresClusterDNS)
+	step("cluster DNS that was changed is as before", undoesChangesOfClusterDNS)
+	step("other add-ons come back when they are checked", restoresAddOns)
 	step("a webhook that refuses is named", namesRefusingWebhook)
 	step("a webhook that never answers is named", namesSlowWebhook)
 	step("an API that does not answer is noticed, and its return", noticesSilence)
@@ -118,6 +122,59 @@ func restoresClusterDNS(e *environment) {
 		e.Error("the Deployment has not come back")
 	}
 	e.runCoreDNS()
+	e.await("True Ready: ")
+}
+
+func undoesChangesOfClusterDNS(e *environment) {
+	changed := e.coreDNS()
+	changed.Spec.Replicas = new(int32(0))
+	if err := e.client.Update(e.Context(), changed); err != nil {
+		e.Fatal(err)
+	}
+	e.await("False Progressing: Deployment kube-system/coredns of the tenant: is being rolled out")
+	if got := *e.coreDNS().Spec.Replicas; got != 1 {
+		e.Errorf("%d replicas, want 1", got)
+	}
+	e.runCoreDNS()
+	e.await("True Ready: ")
+}
+
+func restoresAddOns(e *environment) {
+	get := func(name string, object client.Object) error {
+		return e.client.Get(e.Context(), client.ObjectKey{Namespace: object.GetNamespace(), Name: name}, object)
+	}
+	service := &corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: addons.CoreDNSNamespace, Name: "kube-dns"}}
+	bootstrap := &rbacv1.ClusterRoleBinding{ObjectMeta: metav1.ObjectMeta{Name: "slipway:kubelet-bootstrap"}}
+	operator := &rbacv1.ClusterRoleBinding{}
+	untouched := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: addons.CoreDNSNamespace}}
+	err := errors.Join(
+		e.client.Delete(e.Context(), service), e.client.Delete(e.Context(), bootstrap),
+		get(v1alpha1.UserKVMOperator, operator), get(addons.CoreDNS, untouched))
+	if err != nil {
+		e.Fatal(err)
+	}
+	operator.Subjects = nil
+	if err := e.client.Update(e.Context(), operator); err != nil {
+		e.Fatal(err)
+	}
+	// The time of the check is asked for, and it comes with nothing to wake it.
+	e.clock.SetTime(e.clock.Now().Add(e.reconcile().RequeueAfter))
+	if again := e.reconcile().RequeueAfter; again < checkInterval || again > 2*checkInterval {
+		e.Errorf("the next check is in %s, want about %s", again, checkInterval)
+	}
+	version := untouched.ResourceVersion
+	err = errors.Join(
+		get("kube-dns", service), get("slipway:kubelet-bootstrap", bootstrap),
+		get(v1alpha1.UserKVMOperator, operator), get(addons.CoreDNS, untouched))
+	if err != nil {
+		e.Error(err)
+	}
+	if len(operator.Subjects) != 1 {
+		e.Errorf("subjects of %s: %v", operator.Name, operator.Subjects)
+	}
+	if untouched.ResourceVersion != version {
+		e.Error("the check has written what nobody had touched")
+	}
 	e.await("True Ready: ")
 }
 

@@ -2,12 +2,11 @@ package tenantaddons
 
 import (
 	"context"
-	"fmt"
+	"errors"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"slipway.dev/api/v1alpha1"
@@ -17,19 +16,13 @@ import (
 
 // refused makes err one that says which add-on a tenant did not take.
 func refused(ctx context.Context, c client.Client, object runtime.ApplyConfiguration, err error) error {
-	described, ok := object.(interface {
-		GetAPIVersion() *string
-		GetKind() *string
-		GetName() *string
-		GetNamespace() *string
-	})
-	if !ok {
-		return fmt.Errorf("%T has no kind: %w", object, err)
+	described, invalid := metadataOf(object)
+	if invalid != nil {
+		return errors.Join(err, invalid)
 	}
-	plural, _ := meta.UnsafeGuessKindToResource(schema.FromAPIVersionAndKind(*described.GetAPIVersion(), *described.GetKind()))
-	write := tenantapi.Write{Object: *described.GetKind() + " " + *described.GetName(), Resource: plural.GroupResource()}
-	if namespace := described.GetNamespace(); namespace != nil {
-		write.Namespace = *namespace
+	plural, _ := meta.UnsafeGuessKindToResource(described.GroupVersionKind())
+	write := tenantapi.Write{
+		Object: described.Kind + " " + described.Name, Resource: plural.GroupResource(), Namespace: described.Namespace,
 	}
 	return write.Refused(ctx, c, err)
 }
