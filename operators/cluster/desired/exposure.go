@@ -1,7 +1,9 @@
 package desired
 
 import (
+	"cmp"
 	"net"
+	"slices"
 	"strconv"
 
 	corev1 "k8s.io/api/core/v1"
@@ -26,16 +28,17 @@ func exposedHosts(seen *observed.Tenant, config Config) []string {
 	return nil
 }
 
+// ingressHosts are those of a load balancer, each once: a status may list them
+// by port.
 func ingressHosts(service *corev1.Service) []string {
 	var hosts []string
 	if service == nil {
 		return nil
 	}
 	for _, ingress := range service.Status.LoadBalancer.Ingress {
-		if ingress.IP != "" {
-			hosts = append(hosts, ingress.IP)
-		} else if ingress.Hostname != "" {
-			hosts = append(hosts, ingress.Hostname)
+		host := cmp.Or(ingress.IP, ingress.Hostname)
+		if host != "" && !slices.Contains(hosts, host) {
+			hosts = append(hosts, host)
 		}
 	}
 	return hosts

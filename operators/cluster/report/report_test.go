@@ -65,7 +65,7 @@ func TestReportsOfChildren(t *testing.T) {
 		},
 		"true": {pki(condition(conditions.True("Ready", "Ready", ""), 2)), v1alpha1.ConditionPKIReady, "True Ready: "},
 		"nothing to publish": {
-			dns(condition(conditions.False("Ready", "NothingToPublish", "no targets"), 2)), v1alpha1.ConditionDNSReady, "True NothingToPublish: no targets",
+			dns(condition(conditions.True("Ready", "NothingToPublish", "no targets"), 2)), v1alpha1.ConditionDNSReady, "True NothingToPublish: no targets",
 		},
 		"nothing to publish before": {
 			dns(condition(conditions.True("Ready", "NothingToPublish", "no targets"), 1)), v1alpha1.ConditionDNSReady, "False Progressing: TenantDNS demo: is being rolled out",
@@ -126,6 +126,18 @@ func TestReportOfManyProblems(t *testing.T) {
 	got := text(t, report.Conditions(state(func(_ *observed.Tenant, wanted *desired.State) { wanted.Problems = problems })), v1alpha1.ConditionWorkersReady)
 	if len(got) > 32768 || !strings.HasPrefix(got, "False InvalidReference: Secret 00.xxx") || !strings.HasSuffix(got, "; and 27 more") {
 		t.Errorf("%d bytes: %.100q...%q", len(got), got, got[max(0, len(got)-100):])
+	}
+}
+
+// A tenant that is exposed nowhere has no names, and is ready without.
+func TestReadyWithoutNames(t *testing.T) {
+	s := complete()
+	s.Seen.DNS.Status.Conditions = []metav1.Condition{conditions.True("Ready", "NothingToPublish", "no targets")}
+	addons := conditions.True(v1alpha1.ConditionAddonsReady, "Ready", "")
+	addons.ObservedGeneration = s.Seen.Cluster.Generation
+	s.Seen.Cluster.Status.Conditions = []metav1.Condition{addons}
+	if got := text(t, report.Conditions(s), v1alpha1.ConditionReady); got != "True Ready: " {
+		t.Errorf("Ready is %q", got)
 	}
 }
 
