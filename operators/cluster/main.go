@@ -85,7 +85,7 @@ func setUp(ctx context.Context, manager ctrl.Manager, config desired.Config, nam
 		return err
 	}
 	c := manager.GetClient()
-	reader := hosted.Reader{Cache: c, Live: manager.GetAPIReader()}
+	reader := hosted.NewReader(c, manager.GetAPIReader())
 	grants := hosted.NewGrants(c, namespace)
 	recorder := manager.GetEventRecorder("cluster-operator")
 	now := clock.RealClock{}

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/validation"
 	corev1ac "k8s.io/client-go/applyconfigurations/core/v1"
 
@@ -81,12 +82,45 @@ func registrySecrets(registry v1alpha1.Registry) []registrySecret {
 // authorities: operators keep all tenants' copies in memory.
 const maxRegistrySecret = 64 << 10
 
+// RegistrySource is a Secret beside the TenantCluster that its registries name.
+type RegistrySource struct {
+	// Secret is nil where there is none. It has no contents where they may not be
+	// given to workers or are too large for that.
+	Secret *corev1.Secret
+	// size of the contents in bytes.
+	size int
+}
+
+// NewRegistrySource keeps of a Secret what may be copied.
+func NewRegistrySource(secret *corev1.Secret) RegistrySource {
+	source := RegistrySource{Secret: secret}
+	for _, value := range secret.Data {
+		source.size += len(value)
+	}
+	if !IsShared(secret) || source.Large() {
+		source.Secret = &corev1.Secret{Type: corev1.SecretType(conditions.FirstLine(string(secret.Type)))}
+		source.Secret.Namespace, source.Secret.Name, source.Secret.ResourceVersion = secret.Namespace, secret.Name, secret.ResourceVersion
+		if IsShared(secret) {
+			source.Secret.Labels = map[string]string{v1alpha1.LabelShareWithWorkers: "true"}
+		}
+	}
+	return source
+}
+
+// Large reports whether the Secret is larger than one that is copied.
+func (s RegistrySource) Large() bool { return s.size > maxRegistrySecret }
+
+// IsShared reports whether the owner of a Secret lets workers have it.
+func IsShared(secret metav1.Object) bool {
+	return secret.GetLabels()[v1alpha1.LabelShareWithWorkers] == "true"
+}
+
 // RegistrySecrets copies the registries' Secrets into the hosted namespace, from
 // where they reach the workers: only those that their owners let go there, of
 // the types that registries have, and of those the keys that are used. Else
 // whoever may make a TenantCluster could read any Secret beside it. problems
 // says what is wrong with the sources, which are by name.
-func RegistrySecrets(t controlplane.Tenant, sources map[string]*corev1.Secret) (copies []*corev1ac.SecretApplyConfiguration, problems []string) {
+func RegistrySecrets(t controlplane.Tenant, sources map[string]RegistrySource) (copies []*corev1ac.SecretApplyConfiguration, problems []string) {
 	seen := map[string]bool{}
 	for _, registry := range t.Spec.Registries {
 		for _, wanted := range registrySecrets(registry) {
@@ -94,12 +128,12 @@ func RegistrySecrets(t controlplane.Tenant, sources map[string]*corev1.Secret) (
 				continue
 			}
 			seen[wanted.target] = true
-			secret := sources[wanted.source]
-			if problem := wanted.problem(secret); problem != "" {
+			source := sources[wanted.source]
+			if problem := wanted.problem(source); problem != "" {
 				problems = append(problems, fmt.Sprintf("Secret %s of registry %s %s", wanted.source, registry.Host, problem))
 				continue
 			}
-			copies = append(copies, wanted.copy(t, secret))
+			copies = append(copies, wanted.copy(t, source.Secret))
 		}
 	}
 	return copies, problems
@@ -107,28 +141,25 @@ func RegistrySecrets(t controlplane.Tenant, sources map[string]*corev1.Secret) (
 
 // problem says what is wrong with a source; nothing of what is in it unless it
 // is shared.
-func (r registrySecret) problem(secret *corev1.Secret) string {
-	if secret == nil {
+func (r registrySecret) problem(source RegistrySource) string {
+	secret := source.Secret
+	switch {
+	case secret == nil:
 		return "not found"
-	}
-	if secret.Labels[v1alpha1.LabelShareWithWorkers] != "true" {
+	case !IsShared(secret):
 		return fmt.Sprintf("may not be given to workers; allow it with: kubectl label secret -n %s %s %s=true",
 			secret.Namespace, secret.Name, v1alpha1.LabelShareWithWorkers)
-	}
-	if !slices.Contains(r.types, secret.Type) {
+	case !slices.Contains(r.types, secret.Type):
 		return fmt.Sprintf("has the type %s; make it anew with: kubectl create secret generic -n %s %s %s",
 			conditions.FirstLine(string(secret.Type)), secret.Namespace, secret.Name, r.make)
+	case source.Large():
+		return fmt.Sprintf("has %d bytes, and at most %d may be given to workers; leave out keys and authorities that the registry does not need",
+			source.size, maxRegistrySecret)
 	}
-	size := 0
 	for _, key := range r.keys {
-		value, ok := secret.Data[key]
-		if !ok {
+		if _, ok := secret.Data[key]; !ok {
 			return "has no key " + key
 		}
-		size += len(value)
-	}
-	if size > maxRegistrySecret {
-		return fmt.Sprintf("has %d bytes, more than the %d that workers are given; leave out authorities that the registry does not need", size, maxRegistrySecret)
 	}
 	return ""
 }

@@ -30,6 +30,30 @@ func source(name string, secretType corev1.SecretType, keys ...string) *corev1.S
 	return secret
 }
 
+func sources(secrets map[string]*corev1.Secret) map[string]children.RegistrySource {
+	result := map[string]children.RegistrySource{}
+	for name, secret := range secrets {
+		if secret != nil {
+			result[name] = children.NewRegistrySource(secret)
+		}
+	}
+	return result
+}
+
+// What is remembered of a Secret that is not copied has any contents of it no more.
+func TestRegistrySourcesAreSmall(t *testing.T) {
+	large := source("large", corev1.SecretTypeOpaque, "ca.crt")
+	large.Data["other"] = bytes.Repeat([]byte("x"), 64<<10)
+	hidden := source("hidden", corev1.SecretTypeOpaque, "ca.crt")
+	hidden.Labels = map[string]string{"other": "x"}
+	for _, secret := range []*corev1.Secret{large, hidden} {
+		secret.Annotations = map[string]string{"a": "contents"}
+		if kept := children.NewRegistrySource(secret).Secret; kept.Data != nil || kept.Annotations != nil {
+			t.Errorf("of Secret %s is kept: %v", secret.Name, kept)
+		}
+	}
+}
+
 func TestRegistrySecretsAreCopied(t *testing.T) {
 	tenant := controlplanetest.Tenant()
 	tenant.Spec.Registries = []v1alpha1.Registry{
@@ -37,11 +61,11 @@ func TestRegistrySecretsAreCopied(t *testing.T) {
 		{Host: "b.example.com", Endpoint: "https://m", CASecretName: "ca", CredentialsSecretName: "login"},
 		{Host: "c.example.com", Endpoint: "https://m", CASecretName: "issued"},
 	}
-	copies, problems := children.RegistrySecrets(tenant, map[string]*corev1.Secret{
+	copies, problems := children.RegistrySecrets(tenant, sources(map[string]*corev1.Secret{
 		"ca":     source("ca", corev1.SecretTypeOpaque, "ca.crt", "other"),
 		"login":  source("login", corev1.SecretTypeBasicAuth, "username", "password", "other"),
 		"issued": source("issued", corev1.SecretTypeTLS, "ca.crt", "tls.crt", "tls.key"),
-	})
+	}))
 	if len(problems) > 0 {
 		t.Error(problems)
 	}
@@ -68,7 +92,7 @@ func TestRegistrySecretsThatAreNotCopied(t *testing.T) {
 	}{
 		"large": {
 			v1alpha1.Registry{CASecretName: "mirror"}, large,
-			"has 65537 bytes, more than the 65536 that workers are given; leave out authorities that the registry does not need",
+			"has 65549 bytes, and at most 65536 may be given to workers; leave out keys and authorities that the registry does not need",
 		},
 		"not there": {v1alpha1.Registry{CASecretName: "mirror"}, nil, "not found"},
 		"not shared": {
@@ -94,7 +118,7 @@ func TestRegistrySecretsThatAreNotCopied(t *testing.T) {
 			tenant := controlplanetest.Tenant()
 			test.registry.Host = "docker.io"
 			tenant.Spec.Registries = []v1alpha1.Registry{test.registry}
-			copies, problems := children.RegistrySecrets(tenant, map[string]*corev1.Secret{"mirror": test.secret})
+			copies, problems := children.RegistrySecrets(tenant, sources(map[string]*corev1.Secret{"mirror": test.secret}))
 			if len(copies) > 0 {
 				t.Errorf("copied to %s", *copies[0].Name)
 			}
@@ -112,17 +136,17 @@ func TestCopiesOfLongNames(t *testing.T) {
 	tenant := controlplanetest.Tenant()
 	tenant.Spec.Registries = []v1alpha1.Registry{{Host: "docker.io", CASecretName: long + "1", CredentialsSecretName: long}}
 	tenant.Spec.NodePools = []v1alpha1.ClusterNodePool{{Name: "a"}}
-	sources := map[string]*corev1.Secret{}
+	secrets := map[string]*corev1.Secret{}
 	for length := range long {
 		name := strings.Trim(long[:length], ".-")
 		for _, name := range []string{name + "1", name + "2"} {
-			sources[name] = source(name, corev1.SecretTypeOpaque, "ca.crt")
+			secrets[name] = source(name, corev1.SecretTypeOpaque, "ca.crt")
 			tenant.Spec.Registries = append(tenant.Spec.Registries, v1alpha1.Registry{Host: "docker.io", CASecretName: name})
 		}
 	}
-	sources[long+"1"] = source(long+"1", corev1.SecretTypeOpaque, "ca.crt")
-	sources[long] = source(long, corev1.SecretTypeBasicAuth, "username", "password")
-	copies, problems := children.RegistrySecrets(tenant, sources)
+	secrets[long+"1"] = source(long+"1", corev1.SecretTypeOpaque, "ca.crt")
+	secrets[long] = source(long, corev1.SecretTypeBasicAuth, "username", "password")
+	copies, problems := children.RegistrySecrets(tenant, sources(secrets))
 	if len(problems) > 0 {
 		t.Error(problems)
 	}
@@ -133,8 +157,8 @@ func TestCopiesOfLongNames(t *testing.T) {
 		}
 		names[*secret.Name] = true
 	}
-	if len(names) != len(sources) {
-		t.Errorf("%d copies of %d Secrets", len(names), len(sources))
+	if len(names) != len(secrets) {
+		t.Errorf("%d copies of %d Secrets", len(names), len(secrets))
 	}
 	pools, err := children.NodePools(tenant)
 	if err != nil {

@@ -11,6 +11,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/lru"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"slipway.dev/api/v1alpha1"
@@ -28,6 +29,13 @@ type Reader struct {
 	Cache client.Reader
 	// Live reads what is not cached: the contents of Secrets, and what must not be stale.
 	Live client.Reader
+	// large are the registries' Secrets that were too large, with their versions.
+	large *lru.Cache
+}
+
+// NewReader makes a Reader.
+func NewReader(cache, live client.Reader) Reader {
+	return Reader{Cache: cache, Live: live, large: lru.New(rememberedSources)}
 }
 
 // Tenant reads everything that there is of a TenantCluster.
@@ -43,7 +51,7 @@ func (r Reader) Tenant(ctx context.Context, cluster *v1alpha1.TenantCluster, nam
 	if seen.UserKubeconfig, err = r.metadata(ctx, cluster.Namespace, desired.KubeconfigName(cluster)); err != nil {
 		return nil, err
 	}
-	if seen.RegistrySources, err = r.contents(ctx, cluster.Namespace, children.RegistrySecretNames(cluster.Spec)); err != nil {
+	if seen.RegistrySources, err = r.registrySources(ctx, cluster.Namespace, children.RegistrySecretNames(cluster.Spec)); err != nil {
 		return nil, err
 	}
 	seen.KeyPairs, err = r.contents(ctx, namespace.Name, desired.KubeconfigKeyPairs(seen))

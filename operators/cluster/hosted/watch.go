@@ -84,7 +84,7 @@ func onlyIdentity(object any) (any, error) {
 	if owner := metav1.GetControllerOf(secret); owner != nil {
 		kept.OwnerReferences = []metav1.OwnerReference{*owner}
 	}
-	for _, label := range []string{v1alpha1.LabelTenant, children.LabelRegistry} {
+	for _, label := range []string{v1alpha1.LabelTenant, v1alpha1.LabelShareWithWorkers, children.LabelRegistry} {
 		if value, labelled := secret.Labels[label]; labelled {
 			metav1.SetMetaDataLabel(&kept.ObjectMeta, label, value)
 		}

@@ -69,7 +69,7 @@ type Tenant struct {
 	// UserKubeconfig is the Secret beside the TenantCluster, without its contents.
 	UserKubeconfig *metav1.PartialObjectMetadata
 	// RegistrySources are the Secrets beside the TenantCluster that its registries name.
-	RegistrySources map[string]*corev1.Secret
+	RegistrySources map[string]children.RegistrySource
 	// KeyPairs are those that have been issued and that kubeconfigs are made from.
 	KeyPairs map[string]*corev1.Secret
 }

@@ -113,14 +113,14 @@ func TestReportsOfWorkers(t *testing.T) {
 // the API takes.
 func TestReportOfManyProblems(t *testing.T) {
 	spec := v1alpha1.TenantClusterSpec{}
-	sources := map[string]*corev1.Secret{}
+	sources := map[string]children.RegistrySource{}
 	for n := range 16 {
 		host := fmt.Sprintf("%02d.%s", n, strings.Repeat("x", 250))
 		spec.Registries = append(spec.Registries, v1alpha1.Registry{Host: host, CASecretName: host, CredentialsSecretName: "login-" + host})
-		sources[host] = &corev1.Secret{
+		sources[host] = children.NewRegistrySource(&corev1.Secret{
 			ObjectMeta: metav1.ObjectMeta{Namespace: "team", Name: host, Labels: map[string]string{v1alpha1.LabelShareWithWorkers: "true"}},
 			Type:       corev1.SecretType(strings.Repeat("type", 10000)),
-		}
+		})
 	}
 	_, problems := children.RegistrySecrets(controlplane.Tenant{Spec: spec}, sources)
 	got := text(t, report.Conditions(state(func(_ *observed.Tenant, wanted *desired.State) { wanted.Problems = problems })), v1alpha1.ConditionWorkersReady)

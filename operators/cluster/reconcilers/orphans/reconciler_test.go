@@ -54,7 +54,7 @@ func TestReconciler(t *testing.T) {
 			e := &environment{
 				T: t, client: c, clock: clocktesting.NewFakePassiveClock(time.Now()), recorder: events.NewFakeRecorder(10), team: name,
 			}
-			e.reconciler = New(c, hosted.Reader{Cache: c, Live: c}, hosted.NewGrants(c, testenv.ChartNamespace), e.clock, e.recorder)
+			e.reconciler = New(c, hosted.NewReader(c, c), hosted.NewGrants(c, testenv.ChartNamespace), e.clock, e.recorder)
 			e.create(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}})
 			test(e)
 		})

@@ -143,7 +143,7 @@ func deletionWithoutAGrant(e *environment) {
 	e.deleteCluster()
 
 	operator := e.operator()
-	reader := hosted.Reader{Cache: operator.GetClient(), Live: operator.GetAPIReader()}
+	reader := hosted.NewReader(operator.GetClient(), operator.GetAPIReader())
 	e.reconciler = New(operator.GetClient(), reader, hosted.NewGrants(operator.GetClient(), testenv.ChartNamespace), testConfig(), e.clock, e.recorder)
 	e.reconcileOnce()
 	e.gone(&v1alpha1.TenantCluster{}, e.team, "demo")

@@ -92,7 +92,7 @@ func newEnvironment(t *testing.T, config *rest.Config, team string) *environment
 		recorder: events.NewFakeRecorder(100), team: team, hosted: v1alpha1.HostedNamespace(team, "demo"),
 	}
 	counted := e.counting(c)
-	e.reconciler = New(counted, hosted.Reader{Cache: counted, Live: counted}, hosted.NewGrants(counted, testenv.ChartNamespace), testConfig(), e.clock, e.recorder)
+	e.reconciler = New(counted, hosted.NewReader(counted, counted), hosted.NewGrants(counted, testenv.ChartNamespace), testConfig(), e.clock, e.recorder)
 	e.create(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: team}})
 	return e
 }

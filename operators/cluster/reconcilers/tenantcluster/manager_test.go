@@ -39,7 +39,7 @@ func managerIsWokenByEverything(e *environment) {
 	if err := hosted.Index(ctx, manager); err != nil {
 		e.Fatal(err)
 	}
-	reader := hosted.Reader{Cache: manager.GetClient(), Live: manager.GetAPIReader()}
+	reader := hosted.NewReader(manager.GetClient(), manager.GetAPIReader())
 	grants := hosted.NewGrants(manager.GetClient(), testenv.ChartNamespace)
 	c, now, recorder := manager.GetClient(), clock.RealClock{}, manager.GetEventRecorder("cluster-operator")
 	err = errors.Join(
