@@ -13,6 +13,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/rest"
@@ -78,9 +79,27 @@ func split(options cache.Options, binding string) (everywhere, secrets cache.Opt
 	}
 	if !bindings {
 		// So the right to read RoleBindings can be limited to the name, too.
-		everywhere.ByObject[&rbacv1.RoleBinding{}] = cache.ByObject{Field: fields.OneTermEqualSelector("metadata.name", binding)}
+		everywhere.ByObject[&rbacv1.RoleBinding{}] = cache.ByObject{
+			Field: fields.OneTermEqualSelector("metadata.name", binding), Transform: OnlyRole,
+		}
 	}
 	return everywhere, secrets, nil
+}
+
+// OnlyRole is the transform of a cache that keeps of a RoleBinding which role it
+// binds, and of any other object all. Whoever may write RoleBindings in some
+// namespace may give one any number of subjects.
+func OnlyRole(object any) (any, error) {
+	binding, ok := object.(*rbacv1.RoleBinding)
+	if !ok {
+		return object, nil
+	}
+	return &rbacv1.RoleBinding{
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: binding.Namespace, Name: binding.Name, UID: binding.UID, ResourceVersion: binding.ResourceVersion,
+		},
+		RoleRef: binding.RoleRef,
+	}, nil
 }
 
 // grantedCache has a cache of its own for the Secrets of each namespace, and the

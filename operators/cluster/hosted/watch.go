@@ -22,6 +22,7 @@ import (
 
 	"slipway.dev/api/v1alpha1"
 	"slipway.dev/kit/conditions"
+	"slipway.dev/kit/grants"
 	"slipway.dev/operators/cluster/children"
 	"slipway.dev/operators/cluster/controlplane"
 	"slipway.dev/operators/cluster/desired"
@@ -65,7 +66,10 @@ func CacheOptions() (cache.Options, error) {
 			&appsv1.Deployment{}:            controlPlanes,
 			&corev1.Event{}:                 {Field: failedCreates, Transform: onlyMessage},
 			&corev1.Secret{}:                {Transform: onlyIdentity},
-			&rbacv1.RoleBinding{}:           {Label: labels.SelectorFromSet(labels.Set{controlplane.LabelManagedBy: controlplane.ManagedBy})},
+			&rbacv1.RoleBinding{}: {
+				Label:     labels.SelectorFromSet(labels.Set{controlplane.LabelManagedBy: controlplane.ManagedBy}),
+				Transform: grants.OnlyRole,
+			},
 		},
 	}, nil
 }
