@@ -15,7 +15,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	"slipway.dev/kit/apply"
-	"slipway.dev/kit/finalizer"
 	"slipway.dev/kit/testenv"
 )
 
@@ -238,35 +237,5 @@ func TestWriterRestoresMetadata(t *testing.T) {
 		if got := get(t, c, "labelled", &corev1.Pod{}).Annotations["mine"]; got != "a" {
 			t.Errorf("%s: the annotation is %q, want a", what, got)
 		}
-	}
-}
-
-func TestFinalizersAreWrittenOnce(t *testing.T) {
-	c, writes := counting(t)
-	object := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "f", Finalizers: []string{"example.com/other"}}}
-	if err := c.Create(t.Context(), object); err != nil {
-		t.Fatal(err)
-	}
-	const name = "example.com/mine"
-	for range 2 {
-		if err := finalizer.Ensure(t.Context(), c, object, name); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if *writes != 1 {
-		t.Errorf("%d writes to add a finalizer, want 1", *writes)
-	}
-	stale := object.DeepCopy()
-	stale.ResourceVersion = "1"
-	if err := finalizer.Remove(t.Context(), c, stale, name); err == nil {
-		t.Error("a finalizer was removed from an object that has changed since it was read")
-	}
-	for range 2 {
-		if err := finalizer.Remove(t.Context(), c, object, name); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if got := get(t, c, "f", &corev1.ConfigMap{}).Finalizers; len(got) != 1 || got[0] != "example.com/other" {
-		t.Errorf("finalizers %v, want example.com/other alone", got)
 	}
 }

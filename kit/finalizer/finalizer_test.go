@@ -2,11 +2,12 @@ package finalizer_test
 
 import (
 	"slices"
+	"sync/atomic"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"slipway.dev/kit/finalizer"
@@ -16,25 +17,38 @@ import (
 const (
 	mine  = "example.com/mine"
 	other = "example.com/other"
+	third = "example.com/third"
 )
 
 func TestFinalizers(t *testing.T) {
-	config := testenv.Start(t)
+	config := testenv.Start(t, testenv.SlipwayCRDs(2))
 	writes := testenv.CountWrites(config)
 	c := testenv.Client(t, config, testenv.Scheme(t, corev1.AddToScheme))
-	object := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "f", Finalizers: []string{other}}}
+	custom := &unstructured.Unstructured{Object: map[string]any{
+		"apiVersion": "slipway.dev/v1alpha1", "kind": "TenantDNS", "spec": map[string]any{"tenantName": "a", "tenantNamespace": "b"},
+	}}
+	for what, object := range map[string]client.Object{"built-in kind": &corev1.ConfigMap{}, "custom resource": custom} {
+		t.Run(what, func(t *testing.T) {
+			object.SetNamespace("default")
+			object.SetName("f")
+			object.SetFinalizers([]string{other})
+			testFinalizers(t, c, object, writes)
+		})
+	}
+}
+
+func testFinalizers(t *testing.T, c client.Client, object client.Object, writes *atomic.Int64) {
 	if err := c.Create(t.Context(), object); err != nil {
 		t.Fatal(err)
 	}
-	before := object.DeepCopy()
+	before := object.DeepCopyObject().(client.Object)
 	want := func(finalizers ...string) {
 		t.Helper()
-		read := &corev1.ConfigMap{}
-		if err := c.Get(t.Context(), client.ObjectKeyFromObject(object), read); err != nil {
+		if err := c.Get(t.Context(), client.ObjectKeyFromObject(object), object); err != nil {
 			t.Fatal(err)
 		}
-		if !slices.Equal(read.Finalizers, finalizers) {
-			t.Errorf("finalizers %q, want %q", read.Finalizers, finalizers)
+		if !slices.Equal(object.GetFinalizers(), finalizers) {
+			t.Errorf("finalizers %q, want %q", object.GetFinalizers(), finalizers)
 		}
 	}
 
@@ -48,13 +62,14 @@ func TestFinalizers(t *testing.T) {
 		t.Errorf("%d writes to add a finalizer, want 1", got)
 	}
 	want(other, mine)
-	if err := finalizer.Ensure(t.Context(), c, before.DeepCopy(), "example.com/third"); !apierrors.IsConflict(err) {
+	if err := finalizer.Ensure(t.Context(), c, before.DeepCopyObject().(client.Object), third); err != nil {
 		t.Errorf("added to an object that has changed since it was read: %v", err)
 	}
-	if err := finalizer.Remove(t.Context(), c, before.DeepCopy(), other); !apierrors.IsConflict(err) {
+	want(other, mine, third)
+	if err := finalizer.Remove(t.Context(), c, before.DeepCopyObject().(client.Object), other); !apierrors.IsConflict(err) {
 		t.Errorf("removed from an object that has changed since it was read: %v", err)
 	}
-	want(other, mine)
+	want(other, mine, third)
 
 	writes.Store(0)
 	for range 2 {
@@ -65,15 +80,22 @@ func TestFinalizers(t *testing.T) {
 	if got := writes.Load(); got != 1 {
 		t.Errorf("%d writes to remove a finalizer, want 1", got)
 	}
-	want(other)
-
-	if err := finalizer.Remove(t.Context(), c, object, other); err != nil {
-		t.Fatal(err)
+	want(other, third)
+	for _, name := range []string{other, third} {
+		if err := finalizer.Remove(t.Context(), c, object, name); err != nil {
+			t.Fatal(err)
+		}
 	}
 	if err := c.Delete(t.Context(), object); err != nil {
 		t.Fatal(err)
 	}
 	if err := finalizer.Remove(t.Context(), c, before, other); err != nil {
 		t.Errorf("removed from an object that is gone: %v", err)
+	}
+	if err := finalizer.Ensure(t.Context(), c, before, mine); err == nil {
+		t.Error("added to an object that is gone")
+	}
+	if err := c.Get(t.Context(), client.ObjectKeyFromObject(object), object); !apierrors.IsNotFound(err) {
+		t.Errorf("the object that was gone: %v", err)
 	}
 }
