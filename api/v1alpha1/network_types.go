@@ -2,7 +2,8 @@ package v1alpha1
 
 import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-// TenantNetwork is the overlay network of one tenant.
+// TenantNetwork is the network of one tenant cluster: a VXLAN that spans the nodes of the management cluster, with a
+// gateway.
 //
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
@@ -17,7 +18,9 @@ type TenantNetwork struct {
 	metav1.TypeMeta   `json:",inline"`
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 
+	// spec has the address ranges of the cluster.
 	Spec TenantNetworkSpec `json:"spec"`
+	// status is what has been allocated. It is written by the network-operator.
 	// +optional
 	Status TenantNetworkStatus `json:"status,omitempty"`
 }
@@ -33,27 +36,35 @@ type TenantNetworkList struct {
 
 // TenantNetworkSpec has the ranges of one tenant.
 type TenantNetworkSpec struct {
-	NodeCIDR    CIDR `json:"nodeCIDR"`
-	PodCIDR     CIDR `json:"podCIDR"`
+	// nodeCIDR is the IPv4 range of the network itself: of workers, API servers and the gateway.
+	NodeCIDR CIDR `json:"nodeCIDR"`
+	// podCIDR is the IPv4 range of the pods' addresses, which the gateway routes to the workers.
+	PodCIDR CIDR `json:"podCIDR"`
+	// serviceCIDR is the IPv4 range of the Services' addresses, which never leave a worker.
 	ServiceCIDR CIDR `json:"serviceCIDR"`
-	// mtu wanted, in bytes; the largest that fits when left out.
+	// mtu is the size in bytes of the largest packet.
+	// Default: the largest that fits into the management cluster's network.
 	// +optional
 	MTU *int32 `json:"mtu,omitempty"`
 }
 
 // TenantNetworkStatus is what has been allocated.
 type TenantNetworkStatus struct {
+	// observedGeneration is the metadata.generation that this status is about. While it is smaller than that of the
+	// object, the last change of spec has not been looked at.
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
-	// vni is the VXLAN network identifier.
+	// vni is the VXLAN network identifier, from 1 to 16777215; absent until it is allocated.
 	// +optional
 	VNI *int32 `json:"vni,omitempty"`
-	// gateway is the tenant's gateway, the same on every management node.
+	// gateway of the network, which has the same addresses on every node of the management cluster.
 	// +optional
 	Gateway *Gateway `json:"gateway,omitempty"`
-	// mtu in bytes for every NIC of this network.
+	// mtu is the size in bytes of the largest packet, which every NIC of this network is set to.
 	// +optional
 	MTU int32 `json:"mtu,omitempty"`
+	// conditions: Ready is True when every node that carries the network is set up for spec as it is now. Its message
+	// names the node that blocks.
 	// +optional
 	// +listType=map
 	// +listMapKey=type
@@ -62,11 +73,13 @@ type TenantNetworkStatus struct {
 
 // Gateway is the first address of a tenant's network.
 type Gateway struct {
-	IPAddress  string `json:"ipAddress"`
+	// ipAddress is the first address of nodeCIDR.
+	IPAddress string `json:"ipAddress"`
+	// macAddress is made from vni and ipAddress.
 	MACAddress string `json:"macAddress"`
 }
 
-// NetworkPort is one NIC on a tenant's network: its identity is allocated before it exists.
+// NetworkPort is one NIC on a tenant's network. Its addresses are allocated before it exists.
 //
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
@@ -80,7 +93,9 @@ type NetworkPort struct {
 	metav1.TypeMeta   `json:",inline"`
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 
+	// spec is what the owner of the NIC asks for.
 	Spec NetworkPortSpec `json:"spec"`
+	// status has the addresses of the NIC, and where it is plugged in.
 	// +optional
 	Status NetworkPortStatus `json:"status,omitempty"`
 }
@@ -96,22 +111,23 @@ type NetworkPortList struct {
 
 // NetworkPortSpec is what the owner of the NIC asks for.
 type NetworkPortSpec struct {
-	// networkName is the TenantNetwork, in the same namespace.
-	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="networkName cannot change"
+	// networkName is the TenantNetwork in the same namespace that the NIC is on. It cannot change.
+	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="networkName cannot change; create another NetworkPort"
 	NetworkName string `json:"networkName"`
-	// podName of the pod that gets this NIC; empty for a guest, whose NIC is known by its MAC address.
+	// podName is the pod that gets this NIC; empty for a virtual machine, whose NIC is known by its MAC address.
 	// +optional
 	PodName string `json:"podName,omitempty"`
-	// ipAddress wanted; allocated when empty.
+	// ipAddress that the NIC shall have.
+	// Default: one that is free is allocated.
 	// +optional
 	IPAddress string `json:"ipAddress,omitempty"`
-	// routes are ranges that live behind this NIC: the pod CIDRs of a worker.
+	// routes are ranges that are reached through this NIC: those of a worker's pods. At most 64.
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MaxItems=64
 	Routes []CIDR `json:"routes,omitempty"`
-	// managementEgress is all that a pod with this NIC may open on its other, management-side interface.
-	// Ignored without podName.
+	// managementEgress are the only connections that a pod with this NIC may open on its other interface, which is on
+	// the management cluster's network. It is ignored without podName. At most 16.
 	// +optional
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=16
@@ -120,9 +136,12 @@ type NetworkPortSpec struct {
 
 // EgressRule allows connections to a range of addresses and a port.
 type EgressRule struct {
+	// cidr is the IPv4 range to which connections may be opened.
 	CIDR CIDR `json:"cidr"`
+	// protocol of the connections: TCP or UDP.
 	// +kubebuilder:validation:Enum=TCP;UDP
 	Protocol string `json:"protocol"`
+	// port to which connections may be opened, from 1 to 65535.
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=65535
 	Port int32 `json:"port"`
@@ -130,24 +149,29 @@ type EgressRule struct {
 
 // NetworkPortStatus is the identity of the NIC and where it lives.
 type NetworkPortStatus struct {
+	// observedGeneration is the metadata.generation that this status is about. While it is smaller than that of the
+	// object, the last change of spec has not been looked at.
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
+	// macAddress of the NIC; absent until it is allocated.
 	// +optional
 	MACAddress string `json:"macAddress,omitempty"`
+	// ipAddress of the NIC; absent until it is allocated.
 	// +optional
 	IPAddress string `json:"ipAddress,omitempty"`
-	// prefixLength of nodeCIDR.
+	// prefixLength is that of the network's nodeCIDR, for example 24.
 	// +optional
 	PrefixLength int32 `json:"prefixLength,omitempty"`
-	// gateway address for every other range.
+	// gateway is the address through which all other ranges are reached.
 	// +optional
 	Gateway string `json:"gateway,omitempty"`
-	// mtu in bytes.
+	// mtu is the size in bytes of the largest packet that the NIC sends.
 	// +optional
 	MTU int32 `json:"mtu,omitempty"`
-	// attachment is written by the agent of the node that holds the NIC.
+	// attachment is where the NIC is plugged in; absent while it is nowhere. It is written by the agent of that node.
 	// +optional
 	Attachment *PortAttachment `json:"attachment,omitempty"`
+	// conditions: Ready is True when the NIC has its addresses. Its message says what is wrong with what was asked for.
 	// +optional
 	// +listType=map
 	// +listMapKey=type
@@ -156,9 +180,9 @@ type NetworkPortStatus struct {
 
 // PortAttachment says where a NIC is plugged in.
 type PortAttachment struct {
-	// nodeName of the management node.
+	// nodeName is the node of the management cluster that has the NIC.
 	NodeName string `json:"nodeName"`
-	// containerID of the pod sandbox, from the CNI call.
+	// containerID of the pod that has the NIC, as the container runtime names its sandbox.
 	ContainerID string `json:"containerID"`
 }
 
@@ -175,6 +199,7 @@ type VirtualNetworkID struct {
 	metav1.TypeMeta   `json:",inline"`
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 
+	// spec says whose the identifier is.
 	Spec VirtualNetworkIDSpec `json:"spec"`
 }
 
@@ -189,87 +214,17 @@ type VirtualNetworkIDList struct {
 
 // VirtualNetworkIDSpec names the owner.
 type VirtualNetworkIDSpec struct {
-	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="networkRef cannot change"
+	// networkRef is the TenantNetwork that has the identifier. It cannot change.
+	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="networkRef cannot change; create another VirtualNetworkID"
 	NetworkRef NetworkReference `json:"networkRef"`
 }
 
 // NetworkReference is a TenantNetwork.
 type NetworkReference struct {
+	// namespace of the TenantNetwork.
 	Namespace string `json:"namespace"`
-	Name      string `json:"name"`
-	UID       string `json:"uid"`
-}
-
-// ConditionProgrammed of a HostNetwork says whether its node is as its agent wants it.
-const ConditionProgrammed = "Programmed"
-
-// HostNetwork is one management node's part of the fabric, named as the node.
-//
-// +kubebuilder:object:root=true
-// +kubebuilder:subresource:status
-// +kubebuilder:resource:scope=Cluster,shortName=hnet,categories=slipway
-// +kubebuilder:printcolumn:name="VTEP",type=string,JSONPath=`.spec.vtep`
-// +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
-// +kubebuilder:printcolumn:name="Networks",type=integer,JSONPath=`.status.networkCount`
-// +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
-type HostNetwork struct {
-	metav1.TypeMeta   `json:",inline"`
-	metav1.ObjectMeta `json:"metadata,omitempty"`
-
-	Spec HostNetworkSpec `json:"spec"`
-	// +optional
-	Status HostNetworkStatus `json:"status,omitempty"`
-}
-
-// HostNetworkList is a list of HostNetwork.
-//
-// +kubebuilder:object:root=true
-type HostNetworkList struct {
-	metav1.TypeMeta `json:",inline"`
-	metav1.ListMeta `json:"metadata,omitempty"`
-	Items           []HostNetwork `json:"items"`
-}
-
-// HostNetworkSpec is what other nodes need to reach this one.
-type HostNetworkSpec struct {
-	// vtep is the address of this node's end of every tunnel.
-	VTEP string `json:"vtep"`
-	// mtu of the interface that holds vtep, in bytes.
-	MTU int32 `json:"mtu"`
-	// addresses are the node's own IPv4 addresses, without those of management pods and Services. No tenant may connect
-	// to them, from whichever node.
-	// +optional
-	// +listType=set
-	// +kubebuilder:validation:MaxItems=1024
-	Addresses []string `json:"addresses,omitempty"`
-}
-
-// HostNetworkStatus is what the node has programmed.
-type HostNetworkStatus struct {
-	// networks that this node carries.
-	// +optional
-	// +listType=map
-	// +listMapKey=vni
-	Networks []ProgrammedNetwork `json:"networks,omitempty"`
-	// +optional
-	NetworkCount int32 `json:"networkCount,omitempty"`
-	// conditions: Programmed is written by the node's agent; Ready by the network-operator, which knows whether the agent
-	// can still report.
-	// +optional
-	// +listType=map
-	// +listMapKey=type
-	Conditions []metav1.Condition `json:"conditions,omitempty"`
-}
-
-// ProgrammedNetwork is one tenant's network on one management node.
-type ProgrammedNetwork struct {
-	VNI int32 `json:"vni"`
-	// uid of the TenantNetwork.
+	// name of the TenantNetwork.
+	Name string `json:"name"`
+	// uid of the TenantNetwork, which tells it from a later one of the same name.
 	UID string `json:"uid"`
-	// generation of the TenantNetwork that is programmed completely.
-	// +optional
-	Generation int64 `json:"generation,omitempty"`
-	// ports that are programmed: local and remote.
-	// +optional
-	Ports int32 `json:"ports,omitempty"`
 }

@@ -20,9 +20,9 @@ type TenantCluster struct {
 	metav1.TypeMeta   `json:",inline"`
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 
-	// spec is the cluster that the team asks for.
+	// spec is the cluster that you ask for.
 	Spec TenantClusterSpec `json:"spec"`
-	// status is what there is of it. It is written by Slipway.
+	// status is how far the cluster is. Slipway writes it; what you write here is lost.
 	// +optional
 	Status TenantClusterStatus `json:"status,omitempty"`
 }
@@ -94,7 +94,7 @@ type TenantClusterSpec struct {
 	Registries []Registry `json:"registries,omitempty"`
 
 	// nodePools are groups of equal workers.
-	// Default: none, which gives a control plane alone. At most 12.
+	// Default: none, which makes a control plane without workers. At most 12.
 	// Example: [{name: workers, replicas: 3}]
 	// +optional
 	// +listType=map

@@ -44,7 +44,7 @@ type ClusterNodePool struct {
 
 	// A kubelet gets its labels as a flag: what is no label must not pass.
 
-	// labels of the workers' Nodes. A change replaces the workers one by one. At
+	// labels are put on the workers' Nodes. A change replaces the workers one by one. At
 	// most 32.
 	// Example: {example.com/disk: fast}
 	// +optional

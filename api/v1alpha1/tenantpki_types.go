@@ -2,7 +2,7 @@ package v1alpha1
 
 import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-// TenantPKI asks for the certificate authorities, certificates and service-account keys of one tenant.
+// TenantPKI asks for the certificate authorities, certificates and service-account keys of one tenant cluster.
 //
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
@@ -15,7 +15,9 @@ type TenantPKI struct {
 	metav1.TypeMeta   `json:",inline"`
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 
+	// spec says which names and addresses the certificates must be valid for.
 	Spec TenantPKISpec `json:"spec"`
+	// status says which certificates are issued. It is written by the cert-operator.
 	// +optional
 	Status TenantPKIStatus `json:"status,omitempty"`
 }
@@ -31,17 +33,19 @@ type TenantPKIList struct {
 
 // TenantPKISpec holds what certificates must be valid for.
 type TenantPKISpec struct {
-	// apiServer names the API server; localhost and 127.0.0.1 are always added.
+	// apiServer are the names and addresses of the API server; localhost and 127.0.0.1 are always added.
 	APIServer SubjectAltNames `json:"apiServer"`
-	// etcd names every member of etcd; localhost and 127.0.0.1 are always added.
+	// etcd are the names and addresses of every member of etcd; localhost and 127.0.0.1 are always added.
 	Etcd SubjectAltNames `json:"etcd"`
 }
 
 // SubjectAltNames are what a serving certificate is valid for.
 type SubjectAltNames struct {
+	// dnsNames that the certificate is valid for.
 	// +optional
 	// +listType=set
 	DNSNames []string `json:"dnsNames,omitempty"`
+	// ipAddresses that the certificate is valid for.
 	// +optional
 	// +listType=set
 	IPAddresses []string `json:"ipAddresses,omitempty"`
@@ -49,16 +53,20 @@ type SubjectAltNames struct {
 
 // TenantPKIStatus says which Secrets are there.
 type TenantPKIStatus struct {
+	// observedGeneration is the metadata.generation that this status is about. While it is smaller than that of the
+	// object, the last change of spec has not been looked at.
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
-	// secrets that are issued, by name.
+	// secrets are those that are issued, in the namespace of this object.
 	// +optional
 	// +listType=map
 	// +listMapKey=name
 	Secrets []IssuedSecret `json:"secrets,omitempty"`
-	// notAfter is the earliest expiry of all certificates.
+	// notAfter is when the first of the certificates expires. They are renewed before that.
 	// +optional
 	NotAfter *metav1.Time `json:"notAfter,omitempty"`
+	// conditions: Ready is True when all certificates are issued and valid for what spec names. Its message names the one
+	// that is missing.
 	// +optional
 	// +listType=map
 	// +listMapKey=type
@@ -67,10 +75,11 @@ type TenantPKIStatus struct {
 
 // IssuedSecret is a Secret that holds a key pair.
 type IssuedSecret struct {
+	// name of the Secret, for example apiserver.
 	Name string `json:"name"`
 	// hash of the Secret's data: the first 16 hex digits of its SHA-256. It changes when the certificate is renewed.
 	Hash string `json:"hash"`
-	// notAfter is when the certificate expires; absent for bare keys.
+	// notAfter is when the certificate expires; absent where the Secret has keys alone.
 	// +optional
 	NotAfter *metav1.Time `json:"notAfter,omitempty"`
 }

@@ -24,15 +24,28 @@ type schema struct {
 	Items       *schema           `json:"items"`
 }
 
-// TestExplain looks at what kubectl explain shows of a TenantCluster: each
-// field says what it is, and the default if it has one.
+// TestExplain looks at what kubectl explain shows of all kinds: each field says
+// what it is, and the default if it has one.
 func TestExplain(t *testing.T) {
-	text, err := os.ReadFile(filepath.Join(testenv.SlipwayCRDs(2), "slipway.dev_tenantclusters.yaml"))
+	files, err := filepath.Glob(filepath.Join(testenv.SlipwayCRDs(2), "*.yaml"))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("%d CRDs: %v", len(files), err)
+	}
+	for _, file := range files {
+		t.Run(filepath.Base(file), func(t *testing.T) { explainFile(t, file) })
+	}
+}
+
+func explainFile(t *testing.T, file string) {
+	text, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
 	var definition struct {
 		Spec struct {
+			Names struct {
+				Kind string `json:"kind"`
+			} `json:"names"`
 			Versions []struct {
 				Schema struct {
 					OpenAPIV3Schema schema `json:"openAPIV3Schema"`
@@ -44,7 +57,12 @@ func TestExplain(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, version := range definition.Spec.Versions {
-		explain(t, "spec", version.Schema.OpenAPIV3Schema.Properties["spec"])
+		root := version.Schema.OpenAPIV3Schema
+		// These are Kubernetes' own.
+		for _, name := range []string{"apiVersion", "kind", "metadata"} {
+			delete(root.Properties, name)
+		}
+		explain(t, definition.Spec.Names.Kind, root)
 	}
 }
 

@@ -30,7 +30,7 @@ type ClusterNodePoolApplyConfiguration struct {
 	// by one.
 	// Default: {cores: 2, memory: 2Gi, disk: 10Gi}
 	Machine *MachineSizeApplyConfiguration `json:"machine,omitempty"`
-	// labels of the workers' Nodes. A change replaces the workers one by one. At
+	// labels are put on the workers' Nodes. A change replaces the workers one by one. At
 	// most 32.
 	// Example: {example.com/disk: fast}
 	Labels map[string]apiv1alpha1.NodeLabelValue `json:"labels,omitempty"`

@@ -11,9 +11,12 @@ import (
 //
 // EgressRule allows connections to a range of addresses and a port.
 type EgressRuleApplyConfiguration struct {
-	CIDR     *apiv1alpha1.CIDR `json:"cidr,omitempty"`
-	Protocol *string           `json:"protocol,omitempty"`
-	Port     *int32            `json:"port,omitempty"`
+	// cidr is the IPv4 range to which connections may be opened.
+	CIDR *apiv1alpha1.CIDR `json:"cidr,omitempty"`
+	// protocol of the connections: TCP or UDP.
+	Protocol *string `json:"protocol,omitempty"`
+	// port to which connections may be opened, from 1 to 65535.
+	Port *int32 `json:"port,omitempty"`
 }
 
 // EgressRuleApplyConfiguration constructs a declarative configuration of the EgressRule type for use with

@@ -7,7 +7,9 @@ package v1alpha1
 //
 // Gateway is the first address of a tenant's network.
 type GatewayApplyConfiguration struct {
-	IPAddress  *string `json:"ipAddress,omitempty"`
+	// ipAddress is the first address of nodeCIDR.
+	IPAddress *string `json:"ipAddress,omitempty"`
+	// macAddress is made from vni and ipAddress.
 	MACAddress *string `json:"macAddress,omitempty"`
 }
 

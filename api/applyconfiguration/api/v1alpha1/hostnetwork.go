@@ -14,12 +14,14 @@ import (
 // HostNetworkApplyConfiguration represents a declarative configuration of the HostNetwork type for use
 // with apply.
 //
-// HostNetwork is one management node's part of the fabric, named as the node.
+// HostNetwork is what one node of the management cluster has of the tenants' networks. It is named like the node.
 type HostNetworkApplyConfiguration struct {
 	v1.TypeMetaApplyConfiguration    `json:""`
 	*v1.ObjectMetaApplyConfiguration `json:"metadata,omitempty"`
-	Spec                             *HostNetworkSpecApplyConfiguration   `json:"spec,omitempty"`
-	Status                           *HostNetworkStatusApplyConfiguration `json:"status,omitempty"`
+	// spec is what other nodes need to know to reach this one.
+	Spec *HostNetworkSpecApplyConfiguration `json:"spec,omitempty"`
+	// status is what is set up on the node.
+	Status *HostNetworkStatusApplyConfiguration `json:"status,omitempty"`
 }
 
 // HostNetwork constructs a declarative configuration of the HostNetwork type for use with

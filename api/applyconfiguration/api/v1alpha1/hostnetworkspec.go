@@ -7,9 +7,9 @@ package v1alpha1
 //
 // HostNetworkSpec is what other nodes need to reach this one.
 type HostNetworkSpecApplyConfiguration struct {
-	// vtep is the address of this node's end of every tunnel.
+	// vtep is the address at which this node takes the packets of tenants' networks from other nodes.
 	VTEP *string `json:"vtep,omitempty"`
-	// mtu of the interface that holds vtep, in bytes.
+	// mtu is the size in bytes of the largest packet of the interface that has the address vtep.
 	MTU *int32 `json:"mtu,omitempty"`
 	// addresses are the node's own IPv4 addresses, without those of management pods and Services. No tenant may connect
 	// to them, from whichever node.

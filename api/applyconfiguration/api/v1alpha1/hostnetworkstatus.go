@@ -11,11 +11,12 @@ import (
 //
 // HostNetworkStatus is what the node has programmed.
 type HostNetworkStatusApplyConfiguration struct {
-	// networks that this node carries.
-	Networks     []ProgrammedNetworkApplyConfiguration `json:"networks,omitempty"`
-	NetworkCount *int32                                `json:"networkCount,omitempty"`
-	// conditions: Programmed is written by the node's agent; Ready by the network-operator, which knows whether the agent
-	// can still report.
+	// networks are those of which the node has a NIC.
+	Networks []ProgrammedNetworkApplyConfiguration `json:"networks,omitempty"`
+	// networkCount is the number of networks, for kubectl get.
+	NetworkCount *int32 `json:"networkCount,omitempty"`
+	// conditions: Programmed says whether the node is set up as it shall be, and is written by the agent on it. Ready
+	// repeats that as long as the agent can report, and is Unknown when it cannot; it is written by the network-operator.
 	Conditions []v1.ConditionApplyConfiguration `json:"conditions,omitempty"`
 }
 

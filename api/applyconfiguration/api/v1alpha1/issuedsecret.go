@@ -11,10 +11,11 @@ import (
 //
 // IssuedSecret is a Secret that holds a key pair.
 type IssuedSecretApplyConfiguration struct {
+	// name of the Secret, for example apiserver.
 	Name *string `json:"name,omitempty"`
 	// hash of the Secret's data: the first 16 hex digits of its SHA-256. It changes when the certificate is renewed.
 	Hash *string `json:"hash,omitempty"`
-	// notAfter is when the certificate expires; absent for bare keys.
+	// notAfter is when the certificate expires; absent where the Secret has keys alone.
 	NotAfter *v1.Time `json:"notAfter,omitempty"`
 }
 

@@ -14,12 +14,15 @@ import (
 // MachineApplyConfiguration represents a declarative configuration of the Machine type for use
 // with apply.
 //
-// Machine is one worker: a guest, its NIC, its bootstrap data and its Node.
+// Machine is one worker: a virtual machine, its NIC, its bootstrap data and its Node. Machines are made by their
+// NodePool. Deleting one drains its Node, and the pool makes another.
 type MachineApplyConfiguration struct {
 	v1.TypeMetaApplyConfiguration    `json:""`
 	*v1.ObjectMetaApplyConfiguration `json:"metadata,omitempty"`
-	Spec                             *MachineSpecApplyConfiguration   `json:"spec,omitempty"`
-	Status                           *MachineStatusApplyConfiguration `json:"status,omitempty"`
+	// spec is what the worker is made of. It cannot change.
+	Spec *MachineSpecApplyConfiguration `json:"spec,omitempty"`
+	// status is how far the worker is. It is written by the kvm-operator.
+	Status *MachineStatusApplyConfiguration `json:"status,omitempty"`
 }
 
 // Machine constructs a declarative configuration of the Machine type for use with

@@ -11,17 +11,22 @@ import (
 //
 // MachineCluster is what a worker needs to know of its cluster.
 type MachineClusterApplyConfiguration struct {
-	// apiServer is the URL of the API on the tenant's network.
+	// apiServer is the URL of the cluster's API on the cluster's own network.
+	// Example: https://10.200.0.10:6443
 	APIServer *string `json:"apiServer,omitempty"`
-	// dnsAddress is the address of the cluster's DNS Service.
+	// dnsAddress is the address of the cluster's DNS Service, which pods ask for names.
+	// Example: 10.96.0.10
 	DNSAddress *string `json:"dnsAddress,omitempty"`
-	// dnsDomain is the DNS domain inside the tenant.
+	// dnsDomain is the DNS domain of Services inside the cluster.
+	// Example: cluster.local
 	DNSDomain *string `json:"dnsDomain,omitempty"`
-	// podCIDR of the whole tenant.
+	// podCIDR is the range of the addresses of all pods of the cluster.
+	// Example: 10.244.0.0/16
 	PodCIDR *apiv1alpha1.CIDR `json:"podCIDR,omitempty"`
-	// cni is bridge or none.
+	// cni is who provides the pod network: bridge is Slipway, none is a network plugin that the cluster's users install.
 	CNI *apiv1alpha1.CNI `json:"cni,omitempty"`
-	// registries as containerd reaches them. Their Secrets are copies in the hosted namespace.
+	// registries say where containerd asks for the images of a registry. The Secrets that they name are in the
+	// namespace of this object. At most 16.
 	Registries []RegistryApplyConfiguration `json:"registries,omitempty"`
 }
 

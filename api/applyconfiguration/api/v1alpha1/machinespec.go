@@ -11,17 +11,18 @@ import (
 //
 // MachineSpec is everything that a worker is made of.
 type MachineSpecApplyConfiguration struct {
-	// version of the kubelet and the guest image.
+	// version of Kubernetes on the worker, which is the tag of its image.
+	// Example: v1.36.3
 	Version *apiv1alpha1.KubernetesVersion `json:"version,omitempty"`
-	// networkName is the TenantNetwork, in the same namespace.
+	// networkName is the TenantNetwork in the same namespace that the worker's NIC is on.
 	NetworkName *string `json:"networkName,omitempty"`
-	// machine is the hardware.
+	// machine is the worker's hardware.
 	Machine *MachineSizeApplyConfiguration `json:"machine,omitempty"`
-	// labels of the Node.
+	// labels are put on the worker's Node. At most 32.
 	Labels map[string]apiv1alpha1.NodeLabelValue `json:"labels,omitempty"`
-	// taints of the Node.
+	// taints are put on the worker's Node, and keep away pods that do not tolerate them. At most 16.
 	Taints []NodeTaintApplyConfiguration `json:"taints,omitempty"`
-	// cluster is what the worker needs to know of its cluster.
+	// cluster is what the worker needs to know of its cluster in order to join it.
 	Cluster *MachineClusterApplyConfiguration `json:"cluster,omitempty"`
 }
 

@@ -9,14 +9,19 @@ import (
 // MachineStatusApplyConfiguration represents a declarative configuration of the MachineStatus type for use
 // with apply.
 //
-// MachineStatus is what is there.
+// MachineStatus is how far a worker is.
 type MachineStatusApplyConfiguration struct {
+	// observedGeneration is the metadata.generation that this status is about.
 	ObservedGeneration *int64 `json:"observedGeneration,omitempty"`
-	// ipAddress on the tenant's network.
+	// ipAddress of the worker on the cluster's own network; absent until it is allocated.
 	IPAddress *string `json:"ipAddress,omitempty"`
-	// podCIDR that the tenant's controller manager gave the Node.
+	// podCIDR is the range of the addresses of the worker's pods; absent until the cluster's controller manager has
+	// given the Node one.
 	PodCIDR *string `json:"podCIDR,omitempty"`
-	// conditions: Ready summarises NetworkReady, BootstrapReady, GuestRunning, NodeReady; Drained while deleting.
+	// conditions say how far the worker is. Ready is True when all of these are: NetworkReady (its NIC has an address),
+	// BootstrapReady (its bootstrap data is written), GuestRunning (its virtual machine runs) and NodeReady (its Node is
+	// Ready). Drained says, while the Machine is being deleted, whether its pods have left. The message of a condition
+	// that is not True names what blocks it.
 	Conditions []v1.ConditionApplyConfiguration `json:"conditions,omitempty"`
 }
 

@@ -14,12 +14,14 @@ import (
 // NetworkPortApplyConfiguration represents a declarative configuration of the NetworkPort type for use
 // with apply.
 //
-// NetworkPort is one NIC on a tenant's network: its identity is allocated before it exists.
+// NetworkPort is one NIC on a tenant's network. Its addresses are allocated before it exists.
 type NetworkPortApplyConfiguration struct {
 	v1.TypeMetaApplyConfiguration    `json:""`
 	*v1.ObjectMetaApplyConfiguration `json:"metadata,omitempty"`
-	Spec                             *NetworkPortSpecApplyConfiguration   `json:"spec,omitempty"`
-	Status                           *NetworkPortStatusApplyConfiguration `json:"status,omitempty"`
+	// spec is what the owner of the NIC asks for.
+	Spec *NetworkPortSpecApplyConfiguration `json:"spec,omitempty"`
+	// status has the addresses of the NIC, and where it is plugged in.
+	Status *NetworkPortStatusApplyConfiguration `json:"status,omitempty"`
 }
 
 // NetworkPort constructs a declarative configuration of the NetworkPort type for use with

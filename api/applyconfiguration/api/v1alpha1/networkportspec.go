@@ -11,16 +11,17 @@ import (
 //
 // NetworkPortSpec is what the owner of the NIC asks for.
 type NetworkPortSpecApplyConfiguration struct {
-	// networkName is the TenantNetwork, in the same namespace.
+	// networkName is the TenantNetwork in the same namespace that the NIC is on. It cannot change.
 	NetworkName *string `json:"networkName,omitempty"`
-	// podName of the pod that gets this NIC; empty for a guest, whose NIC is known by its MAC address.
+	// podName is the pod that gets this NIC; empty for a virtual machine, whose NIC is known by its MAC address.
 	PodName *string `json:"podName,omitempty"`
-	// ipAddress wanted; allocated when empty.
+	// ipAddress that the NIC shall have.
+	// Default: one that is free is allocated.
 	IPAddress *string `json:"ipAddress,omitempty"`
-	// routes are ranges that live behind this NIC: the pod CIDRs of a worker.
+	// routes are ranges that are reached through this NIC: those of a worker's pods. At most 64.
 	Routes []apiv1alpha1.CIDR `json:"routes,omitempty"`
-	// managementEgress is all that a pod with this NIC may open on its other, management-side interface.
-	// Ignored without podName.
+	// managementEgress are the only connections that a pod with this NIC may open on its other interface, which is on
+	// the management cluster's network. It is ignored without podName. At most 16.
 	ManagementEgress []EgressRuleApplyConfiguration `json:"managementEgress,omitempty"`
 }
 

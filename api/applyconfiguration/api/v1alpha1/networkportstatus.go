@@ -11,18 +11,23 @@ import (
 //
 // NetworkPortStatus is the identity of the NIC and where it lives.
 type NetworkPortStatusApplyConfiguration struct {
-	ObservedGeneration *int64  `json:"observedGeneration,omitempty"`
-	MACAddress         *string `json:"macAddress,omitempty"`
-	IPAddress          *string `json:"ipAddress,omitempty"`
-	// prefixLength of nodeCIDR.
+	// observedGeneration is the metadata.generation that this status is about. While it is smaller than that of the
+	// object, the last change of spec has not been looked at.
+	ObservedGeneration *int64 `json:"observedGeneration,omitempty"`
+	// macAddress of the NIC; absent until it is allocated.
+	MACAddress *string `json:"macAddress,omitempty"`
+	// ipAddress of the NIC; absent until it is allocated.
+	IPAddress *string `json:"ipAddress,omitempty"`
+	// prefixLength is that of the network's nodeCIDR, for example 24.
 	PrefixLength *int32 `json:"prefixLength,omitempty"`
-	// gateway address for every other range.
+	// gateway is the address through which all other ranges are reached.
 	Gateway *string `json:"gateway,omitempty"`
-	// mtu in bytes.
+	// mtu is the size in bytes of the largest packet that the NIC sends.
 	MTU *int32 `json:"mtu,omitempty"`
-	// attachment is written by the agent of the node that holds the NIC.
+	// attachment is where the NIC is plugged in; absent while it is nowhere. It is written by the agent of that node.
 	Attachment *PortAttachmentApplyConfiguration `json:"attachment,omitempty"`
-	Conditions []v1.ConditionApplyConfiguration  `json:"conditions,omitempty"`
+	// conditions: Ready is True when the NIC has its addresses. Its message says what is wrong with what was asked for.
+	Conditions []v1.ConditionApplyConfiguration `json:"conditions,omitempty"`
 }
 
 // NetworkPortStatusApplyConfiguration constructs a declarative configuration of the NetworkPortStatus type for use with

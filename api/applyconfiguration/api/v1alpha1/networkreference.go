@@ -7,9 +7,12 @@ package v1alpha1
 //
 // NetworkReference is a TenantNetwork.
 type NetworkReferenceApplyConfiguration struct {
+	// namespace of the TenantNetwork.
 	Namespace *string `json:"namespace,omitempty"`
-	Name      *string `json:"name,omitempty"`
-	UID       *string `json:"uid,omitempty"`
+	// name of the TenantNetwork.
+	Name *string `json:"name,omitempty"`
+	// uid of the TenantNetwork, which tells it from a later one of the same name.
+	UID *string `json:"uid,omitempty"`
 }
 
 // NetworkReferenceApplyConfiguration constructs a declarative configuration of the NetworkReference type for use with

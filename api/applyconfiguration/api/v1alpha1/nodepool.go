@@ -14,12 +14,15 @@ import (
 // NodePoolApplyConfiguration represents a declarative configuration of the NodePool type for use
 // with apply.
 //
-// NodePool is a group of equal workers of one tenant.
+// NodePool is a group of equal workers of one tenant cluster. It is made from spec.nodePools of the TenantCluster, and
+// only its replicas may be set here: with kubectl scale or by an autoscaler, where the TenantCluster leaves them out.
 type NodePoolApplyConfiguration struct {
 	v1.TypeMetaApplyConfiguration    `json:""`
 	*v1.ObjectMetaApplyConfiguration `json:"metadata,omitempty"`
-	Spec                             *NodePoolSpecApplyConfiguration   `json:"spec,omitempty"`
-	Status                           *NodePoolStatusApplyConfiguration `json:"status,omitempty"`
+	// spec is how many workers there shall be, and what each is made of.
+	Spec *NodePoolSpecApplyConfiguration `json:"spec,omitempty"`
+	// status is how far the pool is. It is written by the kvm-operator.
+	Status *NodePoolStatusApplyConfiguration `json:"status,omitempty"`
 }
 
 // NodePool constructs a declarative configuration of the NodePool type for use with

@@ -7,9 +7,11 @@ package v1alpha1
 //
 // NodePoolSpec is how many workers and of which kind.
 type NodePoolSpecApplyConfiguration struct {
-	// replicas is the number of workers.
+	// replicas is the number of workers, from 0 to 100. Fewer workers than before are drained before they go.
+	// Default: 1
 	Replicas *int32 `json:"replicas,omitempty"`
-	// template of the workers.
+	// template is what each worker is made of. A change replaces the workers one by one, each new one before an old
+	// one goes.
 	Template *MachineSpecApplyConfiguration `json:"template,omitempty"`
 }
 

@@ -11,13 +11,19 @@ import (
 //
 // NodePoolStatus counts workers.
 type NodePoolStatusApplyConfiguration struct {
+	// observedGeneration is the metadata.generation that this status is about. While it is smaller than that of the
+	// object, the last change of spec has not been looked at.
+	// observedGeneration is the metadata.generation that this status is about. While it is smaller than that of the
+	// object, the last change of spec has not been looked at.
 	ObservedGeneration *int64 `json:"observedGeneration,omitempty"`
-	// replicas is the number of Machines that are not being deleted.
+	// replicas is the number of Machines of the pool that are not being deleted.
 	Replicas *int32 `json:"replicas,omitempty"`
-	// readyReplicas is the number of Machines whose Node is Ready.
+	// readyReplicas is the number of Machines of the pool whose Node is Ready.
 	ReadyReplicas *int32 `json:"readyReplicas,omitempty"`
-	// selector of the pool's Machines, for autoscalers.
-	Selector   *string                          `json:"selector,omitempty"`
+	// selector is the label selector of the pool's Machines, which autoscalers ask for.
+	Selector *string `json:"selector,omitempty"`
+	// conditions: Ready is True when as many workers as asked for are Ready, and none is left that spec no longer wants.
+	// Its message names the Machine that blocks.
 	Conditions []v1.ConditionApplyConfiguration `json:"conditions,omitempty"`
 }
 

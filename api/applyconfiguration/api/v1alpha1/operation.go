@@ -12,13 +12,14 @@ import (
 //
 // Operation is a change that is being carried out.
 type OperationApplyConfiguration struct {
-	// type of the operation.
+	// type is Create until the cluster is Ready for the first time, Scale for a change of the number of workers and
+	// nothing else, Update for any other change, and Delete until nothing is left.
 	Type *apiv1alpha1.OperationType `json:"type,omitempty"`
-	// startTime is when it began.
+	// startTime is when the operation began.
 	StartTime *v1.Time `json:"startTime,omitempty"`
-	// blockedBy is the condition or, of a deletion, the stage that is not complete yet.
+	// blockedBy is the condition that is not True yet or, of a deletion, the stage that is not complete.
 	BlockedBy *string `json:"blockedBy,omitempty"`
-	// message names the object that blocks, and says why.
+	// message names the object that blocks the operation, and says why.
 	Message *string `json:"message,omitempty"`
 }
 

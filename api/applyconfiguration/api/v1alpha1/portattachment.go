@@ -7,9 +7,9 @@ package v1alpha1
 //
 // PortAttachment says where a NIC is plugged in.
 type PortAttachmentApplyConfiguration struct {
-	// nodeName of the management node.
+	// nodeName is the node of the management cluster that has the NIC.
 	NodeName *string `json:"nodeName,omitempty"`
-	// containerID of the pod sandbox, from the CNI call.
+	// containerID of the pod that has the NIC, as the container runtime names its sandbox.
 	ContainerID *string `json:"containerID,omitempty"`
 }
 

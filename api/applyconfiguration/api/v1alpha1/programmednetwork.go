@@ -7,12 +7,13 @@ package v1alpha1
 //
 // ProgrammedNetwork is one tenant's network on one management node.
 type ProgrammedNetworkApplyConfiguration struct {
+	// vni is the VXLAN network identifier of the TenantNetwork.
 	VNI *int32 `json:"vni,omitempty"`
-	// uid of the TenantNetwork.
+	// uid of the TenantNetwork, which tells it from a later one of the same name.
 	UID *string `json:"uid,omitempty"`
-	// generation of the TenantNetwork that is programmed completely.
+	// generation is the metadata.generation of the TenantNetwork that is set up completely.
 	Generation *int64 `json:"generation,omitempty"`
-	// ports that are programmed: local and remote.
+	// ports is the number of the network's NICs that the node can reach, on itself and on other nodes.
 	Ports *int32 `json:"ports,omitempty"`
 }
 

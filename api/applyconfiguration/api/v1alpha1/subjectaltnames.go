@@ -7,7 +7,9 @@ package v1alpha1
 //
 // SubjectAltNames are what a serving certificate is valid for.
 type SubjectAltNamesApplyConfiguration struct {
-	DNSNames    []string `json:"dnsNames,omitempty"`
+	// dnsNames that the certificate is valid for.
+	DNSNames []string `json:"dnsNames,omitempty"`
+	// ipAddresses that the certificate is valid for.
 	IPAddresses []string `json:"ipAddresses,omitempty"`
 }
 

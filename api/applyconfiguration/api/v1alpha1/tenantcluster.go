@@ -18,9 +18,9 @@ import (
 type TenantClusterApplyConfiguration struct {
 	v1.TypeMetaApplyConfiguration    `json:""`
 	*v1.ObjectMetaApplyConfiguration `json:"metadata,omitempty"`
-	// spec is the cluster that the team asks for.
+	// spec is the cluster that you ask for.
 	Spec *TenantClusterSpecApplyConfiguration `json:"spec,omitempty"`
-	// status is what there is of it. It is written by Slipway.
+	// status is how far the cluster is. Slipway writes it; what you write here is lost.
 	Status *TenantClusterStatusApplyConfiguration `json:"status,omitempty"`
 }
 

@@ -38,7 +38,7 @@ type TenantClusterSpecApplyConfiguration struct {
 	// Default: none. At most 16.
 	Registries []RegistryApplyConfiguration `json:"registries,omitempty"`
 	// nodePools are groups of equal workers.
-	// Default: none, which gives a control plane alone. At most 12.
+	// Default: none, which makes a control plane without workers. At most 12.
 	// Example: [{name: workers, replicas: 3}]
 	NodePools []ClusterNodePoolApplyConfiguration `json:"nodePools,omitempty"`
 }

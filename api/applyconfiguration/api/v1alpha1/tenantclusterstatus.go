@@ -9,28 +9,39 @@ import (
 // TenantClusterStatusApplyConfiguration represents a declarative configuration of the TenantClusterStatus type for use
 // with apply.
 //
-// TenantClusterStatus is what is there.
+// TenantClusterStatus is how far a cluster is.
 type TenantClusterStatusApplyConfiguration struct {
-	// observedGeneration is the generation of the spec that this status speaks of.
+	// observedGeneration is the metadata.generation that this status is about. While it is smaller than that of the
+	// object, the last change of spec has not been looked at.
 	ObservedGeneration *int64 `json:"observedGeneration,omitempty"`
-	// hostedNamespace is the namespace of the control plane, the guests and the child objects.
+	// hostedNamespace is the namespace of the management cluster in which the cluster's control plane and workers run.
+	// Teams have no access to it.
 	HostedNamespace *string `json:"hostedNamespace,omitempty"`
-	// endpoint is the URL of the API from outside.
+	// endpoint is the URL of the cluster's API, as the kubeconfig has it; absent until there is an address. What it is
+	// depends on spec.exposure.
 	Endpoint *string `json:"endpoint,omitempty"`
-	// kubeconfigSecretName names the Secret beside this object whose key value is a kubeconfig.
+	// kubeconfigSecretName is a Secret in the namespace of this object. Its key value holds a kubeconfig with all rights
+	// in the cluster. The kubeconfig is renewed in place, and a copy of it works for at least 30 days.
 	KubeconfigSecretName *string `json:"kubeconfigSecretName,omitempty"`
-	// version that the control plane runs.
+	// version of Kubernetes that all API servers run. During an upgrade it is still the version before.
 	Version *string `json:"version,omitempty"`
-	// workers counts the workers of all pools.
+	// workers counts the workers of all pools together.
 	Workers *WorkerCountApplyConfiguration `json:"workers,omitempty"`
-	// operation is what goes on now; absent when nothing does.
+	// operation is the change that is being carried out; absent when there is none. A fault of a cluster that was
+	// complete is no operation: conditions tell of it.
 	Operation *OperationApplyConfiguration `json:"operation,omitempty"`
-	// timeline says how long each step took of the operation that goes on or, when none does, of the last one.
+	// timeline says how long the steps took of the operation that is being carried out or, when there is none, of the
+	// last one.
 	Timeline []TimelineStepApplyConfiguration `json:"timeline,omitempty"`
-	// residue names objects that a deletion could not remove.
+	// residue are objects that a deletion could not remove in time and has left behind. Somebody has to look after them
+	// by hand.
 	Residue []string `json:"residue,omitempty"`
-	// conditions: Ready summarises PKIReady, NetworkReady, ControlPlaneReady, AddonsReady, WorkersReady and DNSReady.
-	// EtcdReady is False when etcd refuses writes, and ControlPlaneReady is so too; its reason EtcdNearlyFull is a warning.
+	// conditions say which parts of the cluster work. Ready is True when all of these are, for the spec as it is now:
+	// PKIReady (certificates are issued), NetworkReady (the cluster's network is there), ControlPlaneReady (all pods of
+	// the control plane run and the API answers), AddonsReady (cluster DNS, and the permissions that workers need),
+	// WorkersReady (as many workers are Ready as are asked for) and DNSReady (the cluster's names are served, or it has
+	// none). EtcdReady is False when etcd takes no writes, which makes ControlPlaneReady False too; with the reason
+	// EtcdNearlyFull it is a warning. The message of a condition that is not True names what blocks it.
 	Conditions []v1.ConditionApplyConfiguration `json:"conditions,omitempty"`
 }
 

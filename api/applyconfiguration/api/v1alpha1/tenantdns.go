@@ -14,12 +14,14 @@ import (
 // TenantDNSApplyConfiguration represents a declarative configuration of the TenantDNS type for use
 // with apply.
 //
-// TenantDNS asks for the DNS records of one tenant.
+// TenantDNS asks for the DNS records of one tenant cluster.
 type TenantDNSApplyConfiguration struct {
 	v1.TypeMetaApplyConfiguration    `json:""`
 	*v1.ObjectMetaApplyConfiguration `json:"metadata,omitempty"`
-	Spec                             *TenantDNSSpecApplyConfiguration   `json:"spec,omitempty"`
-	Status                           *TenantDNSStatusApplyConfiguration `json:"status,omitempty"`
+	// spec says what the cluster's names shall point at.
+	Spec *TenantDNSSpecApplyConfiguration `json:"spec,omitempty"`
+	// status is what the authoritative server answers. It is written by the dns-operator.
+	Status *TenantDNSStatusApplyConfiguration `json:"status,omitempty"`
 }
 
 // TenantDNS constructs a declarative configuration of the TenantDNS type for use with

@@ -9,13 +9,14 @@ package v1alpha1
 // dns-operator, below the base domain that it is configured with:
 // api.NAME.NAMESPACE.BASE and *.apps.NAME.NAMESPACE.BASE.
 type TenantDNSSpecApplyConfiguration struct {
-	// tenantName and tenantNamespace are those of the TenantCluster.
-	TenantName      *string `json:"tenantName,omitempty"`
+	// tenantName is the name of the TenantCluster, and part of the names.
+	TenantName *string `json:"tenantName,omitempty"`
+	// tenantNamespace is the namespace of the TenantCluster, and part of the names.
 	TenantNamespace *string `json:"tenantNamespace,omitempty"`
 	// apiTargets are the addresses or host names of the API; no record is made while empty. A host name becomes a CNAME
 	// record; where there are addresses too, they alone are published.
 	APITargets []string `json:"apiTargets,omitempty"`
-	// appsTargets are the addresses or host names at which the tenant's applications are exposed.
+	// appsTargets are the addresses or host names at which the cluster's applications are reached. The same rules hold.
 	AppsTargets []string `json:"appsTargets,omitempty"`
 }
 

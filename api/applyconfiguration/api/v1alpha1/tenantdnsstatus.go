@@ -11,11 +11,16 @@ import (
 //
 // TenantDNSStatus is what the authoritative server answers.
 type TenantDNSStatusApplyConfiguration struct {
+	// observedGeneration is the metadata.generation that this status is about. While it is smaller than that of the
+	// object, the last change of spec has not been looked at.
 	ObservedGeneration *int64 `json:"observedGeneration,omitempty"`
-	// apiName is the fully qualified name of the API; absent where no name is published.
+	// apiName is the name of the cluster's API, api.NAME.NAMESPACE.BASE; absent where no name is published.
 	APIName *string `json:"apiName,omitempty"`
-	// appsName is the wildcard below which applications are found; absent where no name is published.
-	AppsName   *string                          `json:"appsName,omitempty"`
+	// appsName is the wildcard of the cluster's applications, *.apps.NAME.NAMESPACE.BASE; absent where no name is
+	// published.
+	AppsName *string `json:"appsName,omitempty"`
+	// conditions: Ready is True when the authoritative server answers every name as asked for, or when there is nothing
+	// to publish. Its message names what is not served yet.
 	Conditions []v1.ConditionApplyConfiguration `json:"conditions,omitempty"`
 }
 

@@ -14,12 +14,15 @@ import (
 // TenantNetworkApplyConfiguration represents a declarative configuration of the TenantNetwork type for use
 // with apply.
 //
-// TenantNetwork is the overlay network of one tenant.
+// TenantNetwork is the network of one tenant cluster: a VXLAN that spans the nodes of the management cluster, with a
+// gateway.
 type TenantNetworkApplyConfiguration struct {
 	v1.TypeMetaApplyConfiguration    `json:""`
 	*v1.ObjectMetaApplyConfiguration `json:"metadata,omitempty"`
-	Spec                             *TenantNetworkSpecApplyConfiguration   `json:"spec,omitempty"`
-	Status                           *TenantNetworkStatusApplyConfiguration `json:"status,omitempty"`
+	// spec has the address ranges of the cluster.
+	Spec *TenantNetworkSpecApplyConfiguration `json:"spec,omitempty"`
+	// status is what has been allocated. It is written by the network-operator.
+	Status *TenantNetworkStatusApplyConfiguration `json:"status,omitempty"`
 }
 
 // TenantNetwork constructs a declarative configuration of the TenantNetwork type for use with

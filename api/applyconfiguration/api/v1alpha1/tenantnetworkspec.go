@@ -11,10 +11,14 @@ import (
 //
 // TenantNetworkSpec has the ranges of one tenant.
 type TenantNetworkSpecApplyConfiguration struct {
-	NodeCIDR    *apiv1alpha1.CIDR `json:"nodeCIDR,omitempty"`
-	PodCIDR     *apiv1alpha1.CIDR `json:"podCIDR,omitempty"`
+	// nodeCIDR is the IPv4 range of the network itself: of workers, API servers and the gateway.
+	NodeCIDR *apiv1alpha1.CIDR `json:"nodeCIDR,omitempty"`
+	// podCIDR is the IPv4 range of the pods' addresses, which the gateway routes to the workers.
+	PodCIDR *apiv1alpha1.CIDR `json:"podCIDR,omitempty"`
+	// serviceCIDR is the IPv4 range of the Services' addresses, which never leave a worker.
 	ServiceCIDR *apiv1alpha1.CIDR `json:"serviceCIDR,omitempty"`
-	// mtu wanted, in bytes; the largest that fits when left out.
+	// mtu is the size in bytes of the largest packet.
+	// Default: the largest that fits into the management cluster's network.
 	MTU *int32 `json:"mtu,omitempty"`
 }
 

@@ -11,13 +11,17 @@ import (
 //
 // TenantNetworkStatus is what has been allocated.
 type TenantNetworkStatusApplyConfiguration struct {
+	// observedGeneration is the metadata.generation that this status is about. While it is smaller than that of the
+	// object, the last change of spec has not been looked at.
 	ObservedGeneration *int64 `json:"observedGeneration,omitempty"`
-	// vni is the VXLAN network identifier.
+	// vni is the VXLAN network identifier, from 1 to 16777215; absent until it is allocated.
 	VNI *int32 `json:"vni,omitempty"`
-	// gateway is the tenant's gateway, the same on every management node.
+	// gateway of the network, which has the same addresses on every node of the management cluster.
 	Gateway *GatewayApplyConfiguration `json:"gateway,omitempty"`
-	// mtu in bytes for every NIC of this network.
-	MTU        *int32                           `json:"mtu,omitempty"`
+	// mtu is the size in bytes of the largest packet, which every NIC of this network is set to.
+	MTU *int32 `json:"mtu,omitempty"`
+	// conditions: Ready is True when every node that carries the network is set up for spec as it is now. Its message
+	// names the node that blocks.
 	Conditions []v1.ConditionApplyConfiguration `json:"conditions,omitempty"`
 }
 

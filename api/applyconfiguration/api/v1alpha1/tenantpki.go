@@ -14,12 +14,14 @@ import (
 // TenantPKIApplyConfiguration represents a declarative configuration of the TenantPKI type for use
 // with apply.
 //
-// TenantPKI asks for the certificate authorities, certificates and service-account keys of one tenant.
+// TenantPKI asks for the certificate authorities, certificates and service-account keys of one tenant cluster.
 type TenantPKIApplyConfiguration struct {
 	v1.TypeMetaApplyConfiguration    `json:""`
 	*v1.ObjectMetaApplyConfiguration `json:"metadata,omitempty"`
-	Spec                             *TenantPKISpecApplyConfiguration   `json:"spec,omitempty"`
-	Status                           *TenantPKIStatusApplyConfiguration `json:"status,omitempty"`
+	// spec says which names and addresses the certificates must be valid for.
+	Spec *TenantPKISpecApplyConfiguration `json:"spec,omitempty"`
+	// status says which certificates are issued. It is written by the cert-operator.
+	Status *TenantPKIStatusApplyConfiguration `json:"status,omitempty"`
 }
 
 // TenantPKI constructs a declarative configuration of the TenantPKI type for use with

@@ -7,9 +7,9 @@ package v1alpha1
 //
 // TenantPKISpec holds what certificates must be valid for.
 type TenantPKISpecApplyConfiguration struct {
-	// apiServer names the API server; localhost and 127.0.0.1 are always added.
+	// apiServer are the names and addresses of the API server; localhost and 127.0.0.1 are always added.
 	APIServer *SubjectAltNamesApplyConfiguration `json:"apiServer,omitempty"`
-	// etcd names every member of etcd; localhost and 127.0.0.1 are always added.
+	// etcd are the names and addresses of every member of etcd; localhost and 127.0.0.1 are always added.
 	Etcd *SubjectAltNamesApplyConfiguration `json:"etcd,omitempty"`
 }
 

@@ -12,11 +12,15 @@ import (
 //
 // TenantPKIStatus says which Secrets are there.
 type TenantPKIStatusApplyConfiguration struct {
+	// observedGeneration is the metadata.generation that this status is about. While it is smaller than that of the
+	// object, the last change of spec has not been looked at.
 	ObservedGeneration *int64 `json:"observedGeneration,omitempty"`
-	// secrets that are issued, by name.
+	// secrets are those that are issued, in the namespace of this object.
 	Secrets []IssuedSecretApplyConfiguration `json:"secrets,omitempty"`
-	// notAfter is the earliest expiry of all certificates.
-	NotAfter   *v1.Time                             `json:"notAfter,omitempty"`
+	// notAfter is when the first of the certificates expires. They are renewed before that.
+	NotAfter *v1.Time `json:"notAfter,omitempty"`
+	// conditions: Ready is True when all certificates are issued and valid for what spec names. Its message names the one
+	// that is missing.
 	Conditions []metav1.ConditionApplyConfiguration `json:"conditions,omitempty"`
 }
 

@@ -11,9 +11,9 @@ import (
 //
 // TimelineStep is one step of an operation.
 type TimelineStepApplyConfiguration struct {
-	// step is the condition that the step made true, or the stage of a deletion.
+	// step is the condition that became True or, of a deletion, the stage that was completed.
 	Step *string `json:"step,omitempty"`
-	// completedAt is when the step was first complete.
+	// completedAt is when the step was complete for the first time.
 	CompletedAt *v1.Time `json:"completedAt,omitempty"`
 	// seconds from the beginning of the operation until then.
 	Seconds *int64 `json:"seconds,omitempty"`

@@ -19,7 +19,8 @@ import (
 type VirtualNetworkIDApplyConfiguration struct {
 	v1.TypeMetaApplyConfiguration    `json:""`
 	*v1.ObjectMetaApplyConfiguration `json:"metadata,omitempty"`
-	Spec                             *VirtualNetworkIDSpecApplyConfiguration `json:"spec,omitempty"`
+	// spec says whose the identifier is.
+	Spec *VirtualNetworkIDSpecApplyConfiguration `json:"spec,omitempty"`
 }
 
 // VirtualNetworkID constructs a declarative configuration of the VirtualNetworkID type for use with

@@ -7,6 +7,7 @@ package v1alpha1
 //
 // VirtualNetworkIDSpec names the owner.
 type VirtualNetworkIDSpecApplyConfiguration struct {
+	// networkRef is the TenantNetwork that has the identifier. It cannot change.
 	NetworkRef *NetworkReferenceApplyConfiguration `json:"networkRef,omitempty"`
 }
 

@@ -7,9 +7,11 @@ package v1alpha1
 //
 // WorkerCount counts workers.
 type WorkerCountApplyConfiguration struct {
+	// desired is the number of workers that spec.nodePools ask for.
 	Desired *int32 `json:"desired,omitempty"`
-	Ready   *int32 `json:"ready,omitempty"`
-	// summary is READY/DESIRED, for people.
+	// ready is the number of workers whose Node is Ready.
+	Ready *int32 `json:"ready,omitempty"`
+	// summary is READY/DESIRED, for example 2/3, for kubectl get.
 	Summary *string `json:"summary,omitempty"`
 }
 
