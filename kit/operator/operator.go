@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"sync"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -39,12 +40,17 @@ func (o *Options) Bind(flags *flag.FlagSet) {
 	flags.TextVar(&o.LogLevel, "log-level", slog.LevelInfo, "least level that is logged: DEBUG, INFO, WARN or ERROR")
 }
 
-// Logger logs JSON lines to standard error, and makes client-go and controller-runtime do so too.
-func (o *Options) Logger() logr.Logger {
-	logger := logr.FromSlogHandler(slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: o.LogLevel}))
-	ctrl.SetLogger(logger)
-	klog.SetLogger(logger)
-	return logger
+// setLogger is done once in a process: what is left of an earlier manager may be
+// reading klog's logger.
+var setLogger sync.Once
+
+// logJSON makes client-go and controller-runtime log JSON lines to standard error.
+func (o *Options) logJSON() {
+	setLogger.Do(func() {
+		logger := logr.FromSlogHandler(slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: o.LogLevel}))
+		ctrl.SetLogger(logger)
+		klog.SetLogger(logger)
+	})
 }
 
 // reconciliationTimeout ends a reconcile that hangs, which would keep its worker
@@ -55,7 +61,7 @@ const reconciliationTimeout = 30 * time.Second
 // reconcile after 30 seconds unless they set another ReconciliationTimeout. name
 // identifies the leader-election lease.
 func (o *Options) NewManager(config *rest.Config, name string, scheme *runtime.Scheme, cacheOptions cache.Options) (ctrl.Manager, error) {
-	o.Logger()
+	o.logJSON()
 	// One client for all reconcilers: the default of 20 queries a second
 	// would be the bottleneck when a tenant's objects are made at once.
 	config.QPS, config.Burst = 100, 200
