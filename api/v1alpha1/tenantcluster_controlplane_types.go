@@ -92,6 +92,9 @@ type Etcd struct {
 	// Default: 2Gi
 	// +optional
 	// +kubebuilder:default="2Gi"
+	// +kubebuilder:validation:Schemaless
+	// +kubebuilder:validation:XIntOrString
+	// +kubebuilder:validation:XValidation:rule="isQuantity(string(self))",message="not a quantity of bytes; write a number with Mi, Gi or Ti and nothing in between, for example 2Gi"
 	// +kubebuilder:validation:XValidation:rule="quantity(string(self)).compareTo(quantity('512Mi')) >= 0",message="etcd needs at least 512Mi of storage; use for example 2Gi"
 	// +kubebuilder:validation:XValidation:rule="[quantity(string(self))].all(q, q.compareTo(quantity('512Mi')) < 0 || q.compareTo(quantity('1Ti')) <= 0 && q.sub(int(q.asApproximateFloat() + 0.5)).compareTo(quantity('0')) == 0)",message="the storage of an etcd member is in whole bytes and at most 1Ti; use for example 2Gi"
 	Storage resource.Quantity `json:"storage,omitzero"`

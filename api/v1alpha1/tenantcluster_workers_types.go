@@ -101,10 +101,16 @@ type MachineSize struct {
 	// +kubebuilder:validation:Maximum=128
 	Cores int32 `json:"cores,omitempty"`
 
+	// Quantities are schemaless because of text that is none: by the schema of its type the API server would answer with
+	// a regular expression, and ask no rule.
+
 	// memory in bytes, from 1Gi to 4Ti.
 	// Default: 2Gi
 	// +optional
 	// +kubebuilder:default="2Gi"
+	// +kubebuilder:validation:Schemaless
+	// +kubebuilder:validation:XIntOrString
+	// +kubebuilder:validation:XValidation:rule="isQuantity(string(self))",message="not a quantity of bytes; write a number with Mi, Gi or Ti and nothing in between, for example 8Gi"
 	// +kubebuilder:validation:XValidation:rule="quantity(string(self)).compareTo(quantity('1Gi')) >= 0",message="a guest needs at least 1Gi of memory to run a kubelet and pods; use 1Gi or more"
 	// +kubebuilder:validation:XValidation:rule="[quantity(string(self))].all(q, q.compareTo(quantity('1Gi')) < 0 || q.compareTo(quantity('4Ti')) <= 0 && q.sub(int(q.asApproximateFloat() + 0.5)).compareTo(quantity('0')) == 0)",message="a guest's memory is in whole bytes and at most 4Ti; use for example 8Gi"
 	Memory resource.Quantity `json:"memory,omitzero"`
@@ -113,6 +119,9 @@ type MachineSize struct {
 	// Default: 10Gi
 	// +optional
 	// +kubebuilder:default="10Gi"
+	// +kubebuilder:validation:Schemaless
+	// +kubebuilder:validation:XIntOrString
+	// +kubebuilder:validation:XValidation:rule="isQuantity(string(self))",message="not a quantity of bytes; write a number with Mi, Gi or Ti and nothing in between, for example 100Gi"
 	// +kubebuilder:validation:XValidation:rule="quantity(string(self)).compareTo(quantity('4Gi')) >= 0",message="a guest needs at least 4Gi of disk for images and logs; use 4Gi or more"
 	// +kubebuilder:validation:XValidation:rule="[quantity(string(self))].all(q, q.compareTo(quantity('4Gi')) < 0 || q.compareTo(quantity('64Ti')) <= 0 && q.sub(int(q.asApproximateFloat() + 0.5)).compareTo(quantity('0')) == 0)",message="a guest's disk is in whole bytes and at most 64Ti; use for example 100Gi"
 	Disk resource.Quantity `json:"disk,omitzero"`

@@ -133,7 +133,15 @@ var schemaYAML = typed.YAMLObject(`types:
       default: 1
     - name: storage
       type:
-        namedType: io.k8s.apimachinery.pkg.api.resource.Quantity
+        scalar: untyped
+        list:
+          elementType:
+            namedType: __untyped_atomic_
+          elementRelationship: atomic
+        map:
+          elementType:
+            namedType: __untyped_deduced_
+          elementRelationship: separable
       default: 2Gi
     - name: storageClassName
       type:
@@ -284,11 +292,27 @@ var schemaYAML = typed.YAMLObject(`types:
       default: 2
     - name: disk
       type:
-        namedType: io.k8s.apimachinery.pkg.api.resource.Quantity
+        scalar: untyped
+        list:
+          elementType:
+            namedType: __untyped_atomic_
+          elementRelationship: atomic
+        map:
+          elementType:
+            namedType: __untyped_deduced_
+          elementRelationship: separable
       default: 10Gi
     - name: memory
       type:
-        namedType: io.k8s.apimachinery.pkg.api.resource.Quantity
+        scalar: untyped
+        list:
+          elementType:
+            namedType: __untyped_atomic_
+          elementRelationship: atomic
+        map:
+          elementType:
+            namedType: __untyped_deduced_
+          elementRelationship: separable
       default: 2Gi
 - name: dev.slipway.api.v1alpha1.MachineSpec
   map:
