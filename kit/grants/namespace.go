@@ -20,9 +20,9 @@ import (
 // it. It does not say that the Secret is not there.
 var ErrNotGranted = errors.New("reading Secrets is not granted")
 
-// patience is how long a read waits for a grant. One may be on its way: the
+// grantTimeout is how long a read waits for a grant. One may be on its way: the
 // RoleBinding comes by another watch than what is worked on.
-const patience = 2 * time.Second
+const grantTimeout = 2 * time.Second
 
 // namespace has the Secrets of one.
 type namespace struct {
@@ -139,7 +139,7 @@ func (c *grantedCache) revoked(name string) {
 
 // secrets is the cache of a namespace, when it can be read.
 func (c *grantedCache) secrets(ctx context.Context, name string) (client.Reader, error) {
-	timer := time.NewTimer(patience)
+	timer := time.NewTimer(grantTimeout)
 	defer timer.Stop()
 	for {
 		c.mu.Lock()

@@ -24,27 +24,28 @@ import (
 )
 
 const (
-	// eagerness is how often an API is asked that is about to come up, and
-	// eagerFor how long: control planes take some ten seconds.
-	eagerness = 250 * time.Millisecond
-	eagerFor  = time.Minute
-	// grace is how long an API may stay silent that nobody has heard of yet.
-	grace = 10 * time.Second
-	// unservedAfter is how long a kind may be unreadable before that is news.
+	// startupProbeInterval is how often an API that is coming up is probed, during
+	// the startupPeriod: control planes take about ten seconds.
+	startupProbeInterval = 250 * time.Millisecond
+	startupPeriod        = time.Minute
+	// gracePeriod is how long an API that has never answered may stay silent before
+	// it counts as unreachable.
+	gracePeriod = 10 * time.Second
+	// unservedAfter is how long a kind may be unreadable before that is reported.
 	unservedAfter = 10 * time.Second
-	// pulse is how often an API that answers is asked whether it still does. Two
-	// silences in a row, of probeTimeout each, mean that it does not.
-	pulse        = 5 * time.Second
-	probeTimeout = 3 * time.Second
+	// probeInterval is how often an API that answers is probed. After two probes in
+	// a row without an answer within probeTimeout it counts as unreachable.
+	probeInterval = 5 * time.Second
+	probeTimeout  = 3 * time.Second
 )
 
 var (
 	connecting = &NotConnectedError{Reason: ReasonConnecting, Message: "the tenant's API server has not answered yet"}
-	unread     = &NotConnectedError{Reason: ReasonNotServed, Message: "the tenant's API server answers, but not what it is asked to list"}
+	notServed  = &NotConnectedError{Reason: ReasonNotServed, Message: "the tenant's API server answers, but not what it is asked to list"}
 )
 
-// patience is how an API that stays silent is asked ever less often.
-func patience() wait.Backoff {
+// reconnectBackoff is how long to wait between probes of an API that stays silent.
+func reconnectBackoff() wait.Backoff {
 	return wait.Backoff{Duration: time.Second, Factor: 1.5, Jitter: 0.1, Steps: 100, Cap: 15 * time.Second}
 }
 
@@ -65,8 +66,8 @@ type connection struct {
 	// tenant is nil while the API does not answer; down says why.
 	tenant *Tenant
 	down   *NotConnectedError
-	// overfull are the kinds of which the tenant has too many objects.
-	overfull map[string]struct{}
+	// oversized are the kinds of which the tenant has too many objects.
+	oversized map[string]struct{}
 	// unserved are the kinds that cannot be read, and since when.
 	unserved map[string]time.Time
 }
@@ -79,7 +80,7 @@ func newConnection(ctx context.Context, clusters *Clusters, key client.ObjectKey
 	conn := &connection{
 		clusters: clusters, key: key, version: version,
 		config: limited(config), dialer: connrotation.NewDialer((&net.Dialer{Timeout: probeTimeout}).DialContext),
-		down: connecting, overfull: map[string]struct{}{}, unserved: map[string]time.Time{},
+		down: connecting, oversized: map[string]struct{}{}, unserved: map[string]time.Time{},
 	}
 	conn.config.Dial = conn.dialer.DialContext
 	if conn.httpClient, err = rest.HTTPClientFor(conn.config); err != nil {
@@ -96,8 +97,8 @@ func newConnection(ctx context.Context, clusters *Clusters, key client.ObjectKey
 func (c *connection) current() (*Tenant, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if len(c.overfull) > 0 {
-		kinds := strings.Join(slices.Sorted(maps.Keys(c.overfull)), ", ")
+	if len(c.oversized) > 0 {
+		kinds := strings.Join(slices.Sorted(maps.Keys(c.oversized)), ", ")
 		return nil, &NotConnectedError{Reason: ReasonTooManyObjects, Message: fmt.Sprintf(
 			"the tenant has more than %d objects of kind %s, which is as many as are read; delete some", c.clusters.maxObjects(), kinds)}
 	}
@@ -113,17 +114,17 @@ func (c *connection) current() (*Tenant, error) {
 	return c.tenant, nil
 }
 
-// become changes the state and tells the owner; it does nothing once ctx has
-// ended, so that what a connection was cannot follow that it is lost.
-func (c *connection) become(ctx context.Context, tenant *Tenant, down *NotConnectedError) {
+// setState changes the state and tells the owner. It does nothing once ctx has
+// ended, so that a late answer cannot follow the loss of the connection.
+func (c *connection) setState(ctx context.Context, tenant *Tenant, down *NotConnectedError) {
 	c.mu.Lock()
 	over := ctx.Err() != nil
-	news := c.tenant != tenant || down == nil || *c.down != *down
+	changed := c.tenant != tenant || down == nil || *c.down != *down
 	if !over {
 		c.tenant, c.down = tenant, down
 	}
 	c.mu.Unlock()
-	if news && !over {
+	if changed && !over {
 		c.clusters.OnChange(c.key)
 	}
 }
@@ -132,7 +133,7 @@ func (c *connection) become(ctx context.Context, tenant *Tenant, down *NotConnec
 func (c *connection) run(ctx context.Context) {
 	defer c.dialer.CloseAll()
 	// One that fails as soon as it is made is not made again at once.
-	pause := patience()
+	pause := reconnectBackoff()
 	for {
 		if c.awaitAPI(ctx) != nil {
 			return
@@ -145,10 +146,10 @@ func (c *connection) run(ctx context.Context) {
 		log.FromContext(ctx).Info("Tenant API lost", "tenant", c.key, "reason", err.Error())
 		// What was sent on them before may wait for an answer that never comes.
 		c.dialer.CloseAll()
-		c.forgive()
-		c.become(ctx, nil, unreachable(err))
-		if time.Since(made) > eagerFor {
-			pause = patience()
+		c.resetKinds()
+		c.setState(ctx, nil, unreachable(err))
+		if time.Since(made) > startupPeriod {
+			pause = reconnectBackoff()
 		}
 		select {
 		case <-ctx.Done():
@@ -163,8 +164,8 @@ func (c *connection) run(ctx context.Context) {
 // when it has never answered: after a restart of this program nobody knows how
 // long it has been dead.
 func (c *connection) awaitAPI(ctx context.Context) error {
-	patient, cancel := context.WithTimeout(ctx, grace)
-	err := c.prober.await(patient, eagerness)
+	patient, cancel := context.WithTimeout(ctx, gracePeriod)
+	err := c.prober.await(patient, startupProbeInterval)
 	cancel()
 	if err == nil {
 		return nil
@@ -172,13 +173,13 @@ func (c *connection) awaitAPI(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	c.become(ctx, nil, unreachable(err))
-	eager, cancel := context.WithTimeout(ctx, eagerFor-grace)
+	c.setState(ctx, nil, unreachable(err))
+	startup, cancel := context.WithTimeout(ctx, startupPeriod-gracePeriod)
 	defer cancel()
-	if c.prober.await(eager, eagerness) == nil {
+	if c.prober.await(startup, startupProbeInterval) == nil {
 		return nil
 	}
-	backoff := patience()
+	backoff := reconnectBackoff()
 	for ctx.Err() == nil {
 		if c.prober.probe(ctx) == nil {
 			return nil
@@ -225,11 +226,11 @@ func (c *connection) awaitCaches(ctx context.Context, caches cache.Cache, live c
 	filled := caches.WaitForCacheSync(soon)
 	cancel()
 	if !filled {
-		c.become(ctx, nil, unread)
+		c.setState(ctx, nil, notServed)
 		filled = caches.WaitForCacheSync(ctx)
 	}
 	if filled {
-		c.become(ctx, NewTenant(caches, live), nil)
+		c.setState(ctx, NewTenant(caches, live), nil)
 	}
 }
 
@@ -251,7 +252,7 @@ func (c *connection) cluster() (cluster.Cluster, error) {
 // listen returns when the API does not answer any more. No watch can tell: one
 // to a server that has gone without a word just stays silent.
 func (c *connection) listen(ctx context.Context) error {
-	ticker := time.NewTicker(pulse)
+	ticker := time.NewTicker(probeInterval)
 	defer ticker.Stop()
 	for {
 		select {
@@ -269,11 +270,11 @@ func (c *connection) listen(ctx context.Context) error {
 }
 
 func unreachable(err error) *NotConnectedError {
-	return &NotConnectedError{Reason: ReasonUnreachable, Message: "the tenant's API server does not answer: " + plainly(err)}
+	return &NotConnectedError{Reason: ReasonUnreachable, Message: "the tenant's API server does not answer: " + plainCause(err)}
 }
 
-// plainly says what was wrong without a word of the tenant's.
-func plainly(err error) string {
+// plainCause says what was wrong, in none of the tenant's words.
+func plainCause(err error) string {
 	switch {
 	case errors.Is(err, context.DeadlineExceeded):
 		return "no answer in time"

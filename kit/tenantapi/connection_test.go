@@ -17,7 +17,7 @@ import (
 func newTestConnection(changed func()) *connection {
 	return &connection{
 		clusters: &Clusters{OnChange: func(client.ObjectKey) { changed() }}, down: connecting,
-		overfull: map[string]struct{}{}, unserved: map[string]time.Time{},
+		oversized: map[string]struct{}{}, unserved: map[string]time.Time{},
 	}
 }
 
@@ -25,8 +25,8 @@ func newTestConnection(changed func()) *connection {
 // when its time is up.
 func TestAKindThatIsNotServedIsNewsBeforeCachesAreFull(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var news atomic.Int32
-		c := newTestConnection(func() { news.Add(1) })
+		var changed atomic.Int32
+		c := newTestConnection(func() { changed.Add(1) })
 		reason := func() string {
 			_, err := c.current()
 			var down *NotConnectedError
@@ -39,15 +39,15 @@ func TestAKindThatIsNotServedIsNewsBeforeCachesAreFull(t *testing.T) {
 		c.serves("Node", false)
 		c.serves("Node", true)
 		time.Sleep(unservedAfter - time.Second)
-		if got := reason(); !strings.HasPrefix(got, ReasonConnecting) || news.Load() != 0 {
-			t.Errorf("before its time: %s, told %d times", got, news.Load())
+		if got := reason(); !strings.HasPrefix(got, ReasonConnecting) || changed.Load() != 0 {
+			t.Errorf("before its time: %s, told %d times", got, changed.Load())
 		}
 		time.Sleep(time.Second)
 		synctest.Wait()
-		if got := reason(); !strings.HasPrefix(got, ReasonNotServed) || !strings.Contains(got, "kind Deployment;") || news.Load() != 1 {
-			t.Errorf("%s, told %d times", got, news.Load())
+		if got := reason(); !strings.HasPrefix(got, ReasonNotServed) || !strings.Contains(got, "kind Deployment;") || changed.Load() != 1 {
+			t.Errorf("%s, told %d times", got, changed.Load())
 		}
-		c.forgive()
+		c.resetKinds()
 		if got := reason(); !strings.HasPrefix(got, ReasonConnecting) {
 			t.Errorf("once the connection is lost: %s", got)
 		}
@@ -60,7 +60,7 @@ func TestALostConnectionHandsOutNoTenant(t *testing.T) {
 	ctx, lose := context.WithCancel(t.Context())
 	lose()
 	// The caches were full just before.
-	c.become(ctx, NewTenant(nil, nil), nil)
+	c.setState(ctx, NewTenant(nil, nil), nil)
 	if tenant, err := c.current(); err == nil || tenant != nil || told {
 		t.Errorf("tenant %v, error %v, told %t", tenant, err, told)
 	}

@@ -2,7 +2,7 @@ package tenantapi
 
 import "time"
 
-// serves notes whether a kind could be read. What is cached of one that cannot
+// serves records whether a kind could be read. What is cached of one that cannot
 // be, for longer than a restart takes, is not what is there.
 func (c *connection) serves(kind string, ok bool) {
 	c.mu.Lock()
@@ -12,7 +12,7 @@ func (c *connection) serves(kind string, ok bool) {
 	} else if !before {
 		now := time.Now()
 		c.unserved[kind] = now
-		time.AfterFunc(unservedAfter, func() { c.tellUnserved(kind, now) })
+		time.AfterFunc(unservedAfter, func() { c.notifyUnserved(kind, now) })
 	}
 	c.mu.Unlock()
 	if ok && before && time.Since(since) >= unservedAfter {
@@ -20,8 +20,8 @@ func (c *connection) serves(kind string, ok bool) {
 	}
 }
 
-// tellUnserved tells the owner of a kind that has not been served since then.
-func (c *connection) tellUnserved(kind string, since time.Time) {
+// notifyUnserved tells the owner when a kind has not been served since then.
+func (c *connection) notifyUnserved(kind string, since time.Time) {
 	c.mu.Lock()
 	still := c.unserved[kind].Equal(since)
 	c.mu.Unlock()
@@ -30,14 +30,14 @@ func (c *connection) tellUnserved(kind string, since time.Time) {
 	}
 }
 
-// hasTooMany notes that the tenant has too many objects of a kind, or no longer.
+// hasTooMany records that the tenant has too many objects of a kind, or no longer.
 func (c *connection) hasTooMany(kind string, tooMany bool) {
 	c.mu.Lock()
-	_, before := c.overfull[kind]
+	_, before := c.oversized[kind]
 	if tooMany {
-		c.overfull[kind] = struct{}{}
+		c.oversized[kind] = struct{}{}
 	} else {
-		delete(c.overfull, kind)
+		delete(c.oversized, kind)
 	}
 	c.mu.Unlock()
 	if before != tooMany {
@@ -45,10 +45,10 @@ func (c *connection) hasTooMany(kind string, tooMany bool) {
 	}
 }
 
-// forgive forgets what was wrong with the caches of a connection that is lost.
-func (c *connection) forgive() {
+// resetKinds forgets what was wrong with the caches of a connection that is lost.
+func (c *connection) resetKinds() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	clear(c.overfull)
+	clear(c.oversized)
 	clear(c.unserved)
 }

@@ -18,11 +18,11 @@ const (
 	// callsInFlight is how many Do of one tenant run at a time, so that one that
 	// is slow holds no more than so many workers of a controller.
 	callsInFlight = 2
-	// slow is how long a call takes that is trouble even if it succeeds: whoever
-	// answers just in time holds a worker as long as who does not answer.
+	// slow is when a call counts as failed even if it succeeds: an API that answers
+	// just in time holds a worker as long as one that does not answer.
 	slow = time.Second
-	// turn is how soon a caller that found no free place comes again.
-	turn = time.Second
+	// retryDelay is when a caller that got no slot of the semaphore tries again.
+	retryDelay = time.Second
 )
 
 // BusyError says that a tenant is asked enough already, or was slow or failed
@@ -50,65 +50,65 @@ func RetryAfter(err error) (after time.Duration, ok bool) {
 type Tenant struct {
 	client.Reader // from caches: it answers at once
 	live          client.Client
-	places        chan struct{}
+	semaphore     chan struct{}
 
 	mu sync.Mutex
-	// quietUntil is when a tenant that was slow is asked again.
-	quietUntil time.Time
-	backoff    wait.Backoff
+	// retryAt is when a tenant that failed or was slow is asked again.
+	retryAt time.Time
+	backoff wait.Backoff
 }
 
 // NewTenant makes a Tenant that is read through reader and asked through live.
 func NewTenant(reader client.Reader, live client.Client) *Tenant {
-	return &Tenant{Reader: reader, live: live, places: make(chan struct{}, callsInFlight), backoff: slowness()}
+	return &Tenant{Reader: reader, live: live, semaphore: make(chan struct{}, callsInFlight), backoff: retryBackoff()}
 }
 
-// slowness is how long a tenant is left alone that was slow again and again.
-func slowness() wait.Backoff {
+// retryBackoff is how long a tenant is left alone that fails or is slow again and again.
+func retryBackoff() wait.Backoff {
 	return wait.Backoff{Duration: time.Second, Factor: 2, Jitter: 0.1, Steps: 100, Cap: time.Minute}
 }
 
 // Do asks the tenant's API server itself, to read what is not cached and to
-// write. All that call does has five seconds together. Do does not wait for its
-// turn: it returns a BusyError instead, so that a worker that serves many tenants
-// can go on with another.
+// write. The whole call has five seconds. When too many calls are under way, Do
+// returns a BusyError at once, so that a worker that serves many tenants can go on
+// with another.
 func (t *Tenant) Do(ctx context.Context, call func(ctx context.Context, c client.Client) error) error {
-	if left := t.quiet(); left > 0 {
+	if left := t.backoffLeft(); left > 0 {
 		return &BusyError{RetryAfter: left}
 	}
 	select {
-	case t.places <- struct{}{}:
-		defer func() { <-t.places }()
+	case t.semaphore <- struct{}{}:
+		defer func() { <-t.semaphore }()
 	default:
-		return &BusyError{RetryAfter: turn}
+		return &BusyError{RetryAfter: retryDelay}
 	}
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	began := time.Now()
 	err := call(ctx, t.live)
-	t.learn(troubled(err) || time.Since(began) > slow)
+	t.record(unavailable(err) || time.Since(began) > slow)
 	return err
 }
 
-func (t *Tenant) quiet() time.Duration {
+func (t *Tenant) backoffLeft() time.Duration {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return time.Until(t.quietUntil)
+	return time.Until(t.retryAt)
 }
 
-func (t *Tenant) learn(trouble bool) {
+func (t *Tenant) record(failed bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if !trouble {
-		t.backoff, t.quietUntil = slowness(), time.Time{}
+	if !failed {
+		t.backoff, t.retryAt = retryBackoff(), time.Time{}
 		return
 	}
-	t.quietUntil = time.Now().Add(t.backoff.Step())
+	t.retryAt = time.Now().Add(t.backoff.Step())
 }
 
-// troubled is true of errors that tell of a server, or of a webhook behind it,
-// that does not work, and false of a decision that it has made.
-func troubled(err error) bool {
+// unavailable reports whether an error means that the server, or a webhook behind
+// it, does not work; a decision that the server has made does not.
+func unavailable(err error) bool {
 	if err == nil {
 		return false
 	}

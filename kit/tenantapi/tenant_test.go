@@ -36,8 +36,8 @@ func TestDoHoldsFewWorkers(t *testing.T) {
 		synctest.Wait()
 		began := time.Now()
 		err := tenant.Do(t.Context(), answer)
-		if after, busy := RetryAfter(err); !busy || after != turn {
-			t.Errorf("%v, want to be told to come again after %s", err, turn)
+		if after, busy := RetryAfter(err); !busy || after != retryDelay {
+			t.Errorf("%v, want to be told to come again after %s", err, retryDelay)
 		}
 		if waited := time.Since(began); waited != 0 {
 			t.Errorf("the caller waited %s for its turn", waited)
@@ -93,7 +93,7 @@ func TestDecisionsAreNoTrouble(t *testing.T) {
 		"deadline":              {context.DeadlineExceeded, true},
 		"too long":              {errAnswerTooLong, true},
 	} {
-		if got := troubled(test.err); got != test.want {
+		if got := unavailable(test.err); got != test.want {
 			t.Errorf("%s: trouble %t, want %t", name, got, test.want)
 		}
 	}
