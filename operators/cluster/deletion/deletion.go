@@ -78,9 +78,9 @@ type History struct {
 	Complete map[string]time.Time
 }
 
-// Plan walks through the stages in order and stops at the first that has
+// Decide walks through the stages in order and stops at the first that has
 // objects within their bounds.
-func Plan(stages []Stage, history History, now time.Time) Decision {
+func Decide(stages []Stage, history History, now time.Time) Decision {
 	decision := Decision{Done: true}
 	begun := history.Begun
 	for _, stage := range stages {

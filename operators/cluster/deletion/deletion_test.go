@@ -138,7 +138,7 @@ func TestPlan(t *testing.T) {
 			for stage, after := range test.complete {
 				history.Complete[stage] = since.Add(after)
 			}
-			decision := deletion.Plan(test.stages, history, since.Add(test.after))
+			decision := deletion.Decide(test.stages, history, since.Add(test.after))
 			got := result{
 				Done: decision.Done, Stage: decision.Stage, Wait: decision.Wait, Message: decision.Message(),
 				Complete: decision.Complete,

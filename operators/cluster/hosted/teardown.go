@@ -37,7 +37,7 @@ func (t Teardown) Continue(ctx context.Context, id observed.Identity, history de
 	if err != nil {
 		return deletion.Decision{}, err
 	}
-	decision := deletion.Plan(stages, history, now)
+	decision := deletion.Decide(stages, history, now)
 	if len(decision.Delete) > 0 && namespace != nil && namespace.DeletionTimestamp == nil {
 		// Somebody may have removed what allows to remove.
 		if _, err := t.grants.Hosted(ctx, namespace.Name); err != nil {

@@ -37,6 +37,12 @@ func AddonsSilent(before *metav1.Condition, generation int64, down *tenantapi.No
 	}
 }
 
+// AddonsRefused is what the add-ons are when the tenant does not take one of them.
+func AddonsRefused(refused *tenantapi.RefusedError) metav1.Condition {
+	reason, message := refused.Explain()
+	return conditions.False(v1alpha1.ConditionAddonsReady, reason, message)
+}
+
 // ClusterDNS says whether the add-ons work that have been written. deployment is
 // nil when it is not there; generation is what it has been written as.
 func ClusterDNS(deployment *appsv1.Deployment, generation int64, pools []v1alpha1.NodePool) metav1.Condition {

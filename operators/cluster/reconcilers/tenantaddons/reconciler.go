@@ -112,7 +112,7 @@ func (r *Reconciler) converge(
 	}
 	if refused := (*tenantapi.RefusedError)(nil); errors.As(err, &refused) {
 		log.FromContext(ctx).Info("Add-on not written", "reason", err.Error())
-		return ctrl.Result{RequeueAfter: retry}, r.report(ctx, cluster, refusal(refused))
+		return ctrl.Result{RequeueAfter: retry}, r.report(ctx, cluster, report.AddonsRefused(refused))
 	}
 	if err != nil {
 		return ctrl.Result{}, err

@@ -5,12 +5,9 @@ import (
 	"errors"
 
 	"k8s.io/apimachinery/pkg/api/meta"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"slipway.dev/api/v1alpha1"
-	"slipway.dev/kit/conditions"
 	"slipway.dev/kit/tenantapi"
 )
 
@@ -25,9 +22,4 @@ func refused(ctx context.Context, c client.Client, object runtime.ApplyConfigura
 		Object: described.Kind + " " + described.Name, Resource: plural.GroupResource(), Namespace: described.Namespace,
 	}
 	return write.Refused(ctx, c, err)
-}
-
-func refusal(refused *tenantapi.RefusedError) metav1.Condition {
-	reason, message := refused.Explain()
-	return conditions.False(v1alpha1.ConditionAddonsReady, reason, message)
 }

@@ -14,46 +14,46 @@ import (
 // maxNote is what the API takes, less what a cut character may grow to.
 const maxNote = 1000
 
-// happening is an event about a TenantCluster.
-type happening struct {
+// event about a TenantCluster.
+type event struct {
 	kind, reason, action, note string
 }
 
-func operationBegan(operation *v1alpha1.Operation) happening {
-	return happening{corev1.EventTypeNormal, "OperationBegan", string(operation.Type), fmt.Sprintf("%s has begun", operation.Type)}
+func operationBegan(operation *v1alpha1.Operation) event {
+	return event{corev1.EventTypeNormal, "OperationBegan", string(operation.Type), fmt.Sprintf("%s has begun", operation.Type)}
 }
 
-func operationEnded(operation *v1alpha1.Operation) happening {
-	return happening{corev1.EventTypeNormal, "OperationEnded", string(operation.Type), fmt.Sprintf("%s is complete", operation.Type)}
+func operationEnded(operation *v1alpha1.Operation) event {
+	return event{corev1.EventTypeNormal, "OperationEnded", string(operation.Type), fmt.Sprintf("%s is complete", operation.Type)}
 }
 
-func controlPlaneReady() happening {
-	return happening{corev1.EventTypeNormal, "ControlPlaneReady", "Report", "The control plane is ready"}
+func controlPlaneReady() event {
+	return event{corev1.EventTypeNormal, "ControlPlaneReady", "Report", "The control plane is ready"}
 }
 
-func blocked(reason, message string) happening {
-	return happening{corev1.EventTypeWarning, reason, "Report", message[:min(len(message), maxNote)]}
+func blocked(reason, message string) event {
+	return event{corev1.EventTypeWarning, reason, "Report", message[:min(len(message), maxNote)]}
 }
 
-// told is what events have told of a TenantCluster, or what its status says to
-// begin with.
-type told struct {
+// reported is the state of a TenantCluster that events have reported or, before
+// the first of them, that its status has.
+type reported struct {
 	controlPlaneReady bool
 	operation         *v1alpha1.Operation
 	reason            string
 }
 
-func tell(conditions []metav1.Condition, operation *v1alpha1.Operation) told {
-	t := told{controlPlaneReady: meta.IsStatusConditionTrue(conditions, v1alpha1.ConditionControlPlaneReady), operation: operation}
+func reportedBy(conditions []metav1.Condition, operation *v1alpha1.Operation) reported {
+	state := reported{controlPlaneReady: meta.IsStatusConditionTrue(conditions, v1alpha1.ConditionControlPlaneReady), operation: operation}
 	if ready := meta.FindStatusCondition(conditions, v1alpha1.ConditionReady); ready != nil {
-		t.reason = ready.Reason
+		state.reason = ready.Reason
 	}
-	return t
+	return state
 }
 
-// happened is what has happened since.
-func happened(before told, after report.Report) []happening {
-	var result []happening
+// newEvents are those that lead from what was reported before to a new status.
+func newEvents(before reported, after report.Report) []event {
+	var result []event
 	if meta.IsStatusConditionTrue(after.Conditions, v1alpha1.ConditionControlPlaneReady) && !before.controlPlaneReady {
 		result = append(result, controlPlaneReady())
 	}

@@ -34,7 +34,7 @@ const (
 	handoverOwner client.FieldOwner = "cluster-operator-handover"
 )
 
-// remembered is of how many TenantClusters it is known what events have told.
+// remembered is of how many TenantClusters it is known what events have reported.
 const remembered = 1 << 14
 
 // foreignRetry is when it is looked again whether what belongs to somebody else
@@ -52,8 +52,8 @@ type Reconciler struct {
 	recorder events.EventRecorder
 
 	writer *apply.Writer
-	// told has what events have told, by the UID of the TenantCluster.
-	told *lru.Cache
+	// reported has what events have reported, by the UID of the TenantCluster.
+	reported *lru.Cache
 }
 
 // New makes a Reconciler that writes through c and reads through reader.
@@ -63,7 +63,7 @@ func New(
 	return &Reconciler{
 		client: c, reader: reader, grants: grants, teardown: hosted.NewTeardown(c, reader, grants),
 		config: config, clock: clock, recorder: recorder,
-		writer: apply.NewWriter(c, owner), told: lru.New(remembered),
+		writer: apply.NewWriter(c, owner), reported: lru.New(remembered),
 	}
 }
 
@@ -131,24 +131,24 @@ func (r *Reconciler) reportForeign(ctx context.Context, cluster *v1alpha1.Tenant
 	return ctrl.Result{RequeueAfter: foreignRetry}, nil
 }
 
-// report writes a status, and tells of what has happened since the last one.
+// report writes a status, and sends events about what has changed since the last one.
 func (r *Reconciler) report(ctx context.Context, cluster *v1alpha1.TenantCluster, next report.Report) error {
 	object := slipwayac.TenantCluster(cluster.Name, cluster.Namespace).WithUID(cluster.UID).WithStatus(next.Status)
 	if err := r.writer.ApplyStatus(ctx, object, cluster); err != nil {
 		return fmt.Errorf("report: %w", err)
 	}
-	for _, event := range happened(r.toldBefore(cluster), next) {
+	for _, event := range newEvents(r.reportedBefore(cluster), next) {
 		r.recorder.Eventf(cluster, nil, event.kind, event.reason, event.action, "%s", event.note)
 	}
-	r.told.Add(cluster.UID, tell(next.Conditions, next.Operation))
+	r.reported.Add(cluster.UID, reportedBy(next.Conditions, next.Operation))
 	return nil
 }
 
-// toldBefore is remembered, because the cache may be behind what was reported
-// last, and nothing is told twice.
-func (r *Reconciler) toldBefore(cluster *v1alpha1.TenantCluster) told {
-	if before, known := r.told.Get(cluster.UID); known {
-		return before.(told)
+// reportedBefore is remembered, because the cache may be behind what was reported
+// last, and no event is sent twice.
+func (r *Reconciler) reportedBefore(cluster *v1alpha1.TenantCluster) reported {
+	if before, known := r.reported.Get(cluster.UID); known {
+		return before.(reported)
 	}
-	return tell(cluster.Status.Conditions, cluster.Status.Operation)
+	return reportedBy(cluster.Status.Conditions, cluster.Status.Operation)
 }

@@ -101,7 +101,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 		return ctrl.Result{}, err
 	}
 	now := r.clock.Now()
-	return ctrl.Result{RequeueAfter: r.maintain(ctx, members, hosted, seats, maintenance.Plan(seen, now), now)}, nil
+	return ctrl.Result{RequeueAfter: r.maintain(ctx, members, hosted, seats, maintenance.Decide(seen, now), now)}, nil
 }
 
 // maintain does what was decided, and says when to look again. What fails is

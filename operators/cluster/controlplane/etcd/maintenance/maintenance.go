@@ -86,8 +86,8 @@ type Action struct {
 	Revision int64
 }
 
-// Plan says what is to be done for the members, all of which must be given.
-func Plan(members []Member, now time.Time) Action {
+// Decide says what is to be done for the members, all of which must be given.
+func Decide(members []Member, now time.Time) Action {
 	unfit := func(m Member) bool { return m.Problem != "" || m.Corrupt }
 	if len(members) == 0 || slices.ContainsFunc(members, unfit) {
 		return Action{}

@@ -71,7 +71,7 @@ func TestPlan(t *testing.T) {
 		"there is room again":                        {[]maintenance.Member{member("a", 950, 850, noSpace, leader), member("b", 10, 10)}, maintenance.Action{Kind: maintenance.Disarm, Member: "b"}},
 	} {
 		t.Run(what, func(t *testing.T) {
-			if diff := cmp.Diff(test.want, maintenance.Plan(test.members, now)); diff != "" {
+			if diff := cmp.Diff(test.want, maintenance.Decide(test.members, now)); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 		})
