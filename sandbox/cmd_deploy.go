@@ -9,7 +9,7 @@ import (
 
 	"slipway.dev/sandbox/cluster"
 	"slipway.dev/sandbox/deploy"
-	"slipway.dev/sandbox/plan"
+	"slipway.dev/sandbox/layout"
 	"slipway.dev/sandbox/tenant"
 )
 
@@ -93,9 +93,9 @@ func newEnvironmentCommand() *cobra.Command {
 			for _, variable := range []string{
 				"KUBECONFIG=" + cluster.Options{DataDir: recorded.DataDir}.Kubeconfig(),
 				fmt.Sprintf("E2E_NODE_COMMAND=%s exec --name %s --", self, name),
-				fmt.Sprintf("E2E_DNS_SERVER=%s:%d", recorded.Loopback, plan.DNSPort),
-				fmt.Sprintf("E2E_REGISTRY=%s:%d", recorded.Loopback, plan.RegistryPort),
-				"E2E_BASE_DOMAIN=" + plan.Zone,
+				fmt.Sprintf("E2E_DNS_SERVER=%s:%d", recorded.Loopback, layout.DNSPort),
+				fmt.Sprintf("E2E_REGISTRY=%s:%d", recorded.Loopback, layout.RegistryPort),
+				"E2E_BASE_DOMAIN=" + layout.Zone,
 				"E2E_AUDIT_LOG=" + auditLog,
 			} {
 				if _, err := fmt.Fprintln(cmd.OutOrStdout(), variable); err != nil {

@@ -9,7 +9,7 @@ import (
 	"slipway.dev/sandbox/cgroup"
 	"slipway.dev/sandbox/cluster"
 	"slipway.dev/sandbox/forward"
-	"slipway.dev/sandbox/plan"
+	"slipway.dev/sandbox/layout"
 	"slipway.dev/sandbox/supervise"
 )
 
@@ -45,14 +45,14 @@ func newForwardCommand() *cobra.Command {
 		Hidden: true,
 		Args:   cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			p, err := plan.New(name, 1)
+			p, err := layout.New(name, 1)
 			if err != nil {
 				return err
 			}
 			if err := cgroup.Join(p.HubCgroup()); err != nil {
 				return err
 			}
-			f, err := forward.Listen(p.HubNamespace(), plan.LoopbackCandidates(name), cluster.Targets(p))
+			f, err := forward.Listen(p.HubNamespace(), layout.LoopbackCandidates(name), cluster.Targets(p))
 			if err != nil {
 				return err
 			}

@@ -15,8 +15,8 @@ import (
 
 	"slipway.dev/sandbox/build"
 	"slipway.dev/sandbox/credentials"
+	"slipway.dev/sandbox/layout"
 	"slipway.dev/sandbox/node"
-	"slipway.dev/sandbox/plan"
 )
 
 // TSIGSecretName is the Secret, in external-dns's namespace, with the key that signs DNS updates.
@@ -145,7 +145,7 @@ func Images(names []string) []string {
 
 // Values fill in the manifests.
 type Values struct {
-	Plan        plan.Plan
+	Layout      layout.Layout
 	Credentials credentials.Set
 }
 
@@ -170,8 +170,8 @@ func (data) KubeVirtComponents() map[string]string {
 // Registry is what those who pull, tenants among them, have to know of the registry.
 func (d data) Registry() map[string]string {
 	return map[string]string{
-		"host":     plan.RegistryHost,
-		"endpoint": fmt.Sprintf("https://%s:%d", plan.HubAddress, plan.PullPort),
+		"host":     layout.RegistryHost,
+		"endpoint": fmt.Sprintf("https://%s:%d", layout.HubAddress, layout.PullPort),
 		"username": credentials.PullUsername,
 		"password": d.Credentials.PullPassword(),
 		"ca.crt":   string(d.Credentials.CACertificate),
@@ -189,7 +189,7 @@ func (d data) Image(name string) (string, error) {
 	if !ok {
 		return "", fmt.Errorf("image %s is not listed with the add-on", name)
 	}
-	return plan.Image(name, version), nil
+	return layout.Image(name, version), nil
 }
 
 func (a Addon) data(b *build.Builder, v Values) (data, error) {
@@ -205,16 +205,16 @@ func (a Addon) data(b *build.Builder, v Values) (data, error) {
 	}
 	return data{
 		Values:         v,
-		Name:           v.Plan.Name,
+		Name:           v.Layout.Name,
 		Namespace:      a.Name,
-		PodSubnet:      plan.PodSubnet,
-		HubAddress:     plan.HubAddress,
-		ClusterDNS:     plan.ClusterDNS,
-		APIServer:      netip.AddrPortFrom(v.Plan.ControlPlane().Address, plan.APIPort),
-		RegistryHost:   plan.RegistryHost,
-		Zone:           plan.Zone,
-		DNSPort:        plan.DNSPort,
-		TSIGKeyName:    plan.TSIGKeyName,
+		PodSubnet:      layout.PodSubnet,
+		HubAddress:     layout.HubAddress,
+		ClusterDNS:     layout.ClusterDNS,
+		APIServer:      netip.AddrPortFrom(v.Layout.ControlPlane().Address, layout.APIPort),
+		RegistryHost:   layout.RegistryHost,
+		Zone:           layout.Zone,
+		DNSPort:        layout.DNSPort,
+		TSIGKeyName:    layout.TSIGKeyName,
 		TSIGSecretName: TSIGSecretName,
 		MultusGroup:    node.MultusGroup,
 		Emulation:      emulation,

@@ -10,7 +10,7 @@ import (
 
 	"slipway.dev/sandbox/build"
 	"slipway.dev/sandbox/credentials"
-	"slipway.dev/sandbox/plan"
+	"slipway.dev/sandbox/layout"
 )
 
 func TestSelected(t *testing.T) {
@@ -40,12 +40,12 @@ func TestManifests(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := plan.New("demo", 1)
+	p, err := layout.New("demo", 1)
 	if err != nil {
 		t.Fatal(err)
 	}
 	installer := &Installer{builder: builder, values: Values{
-		Plan: p, Credentials: credentials.Set{CACertificate: []byte("line 1\nline 2\n"), TSIGSecret: "c2VjcmV0"},
+		Layout: p, Credentials: credentials.Set{CACertificate: []byte("line 1\nline 2\n"), TSIGSecret: "c2VjcmV0"},
 	}}
 	known := build.ImageNames()
 	for _, a := range All() {

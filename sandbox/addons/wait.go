@@ -29,9 +29,9 @@ var kinds = map[string]struct {
 	"Node":                     {schema.GroupVersion{Version: "v1"}, hasCondition("Ready")},
 }
 
-// WaitForNodes returns when every node of the plan is ready.
+// WaitForNodes returns when every node of the sandbox is ready.
 func (i *Installer) WaitForNodes(ctx context.Context) error {
-	for _, n := range i.values.Plan.Nodes {
+	for _, n := range i.values.Layout.Nodes {
 		if err := i.wait(ctx, workload{kind: "Node", name: n.Name}); err != nil {
 			return fmt.Errorf("waiting for node %s: %w", n.Name, err)
 		}
@@ -42,7 +42,7 @@ func (i *Installer) WaitForNodes(ctx context.Context) error {
 // MarkControlPlane labels the first node, as kubeadm would. KubeVirt looks for
 // the label, which kubelet is not allowed to set itself.
 func (i *Installer) MarkControlPlane(ctx context.Context) error {
-	name := i.values.Plan.ControlPlane().Name
+	name := i.values.Layout.ControlPlane().Name
 	n := &unstructured.Unstructured{}
 	n.SetGroupVersionKind(kinds["Node"].version.WithKind("Node"))
 	n.SetName(name)

@@ -10,8 +10,8 @@ import (
 	"time"
 
 	"slipway.dev/sandbox/cgroup"
+	"slipway.dev/sandbox/layout"
 	"slipway.dev/sandbox/netns"
-	"slipway.dev/sandbox/plan"
 	"slipway.dev/sandbox/state"
 )
 
@@ -61,7 +61,7 @@ func clear(ctx context.Context, name string) error {
 			}
 		}
 	}
-	groups, err := cgroup.List(plan.CgroupPrefix(name))
+	groups, err := cgroup.List(layout.CgroupPrefix(name))
 	if err != nil {
 		return err
 	}
@@ -70,7 +70,7 @@ func clear(ctx context.Context, name string) error {
 			return err
 		}
 	}
-	namespaces, err := netns.List(plan.NamespacePrefix(name))
+	namespaces, err := netns.List(layout.NamespacePrefix(name))
 	if err != nil {
 		return err
 	}
@@ -121,14 +121,14 @@ func Leftovers(o Options) ([]string, error) {
 	if state.Exists(o.Name) {
 		found = append(found, "record of sandbox "+o.Name)
 	}
-	groups, err := cgroup.List(plan.CgroupPrefix(o.Name))
+	groups, err := cgroup.List(layout.CgroupPrefix(o.Name))
 	if err != nil {
 		return nil, err
 	}
 	for _, g := range groups {
 		found = append(found, "cgroup "+g)
 	}
-	namespaces, err := netns.List(plan.NamespacePrefix(o.Name))
+	namespaces, err := netns.List(layout.NamespacePrefix(o.Name))
 	if err != nil {
 		return nil, err
 	}

@@ -10,8 +10,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"slipway.dev/sandbox/cgroup"
+	"slipway.dev/sandbox/layout"
 	"slipway.dev/sandbox/netns"
-	"slipway.dev/sandbox/plan"
 	"slipway.dev/sandbox/state"
 )
 
@@ -19,7 +19,7 @@ import (
 // names, another that it does not, cgroups, namespaces and data.
 func debris(t *testing.T, o Options) (recorded, unrecorded *exec.Cmd) {
 	t.Helper()
-	p, err := plan.New(o.Name, o.Nodes)
+	p, err := layout.New(o.Name, o.Nodes)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,7 +9,7 @@ import (
 	"slipway.dev/sandbox/controlplane"
 	"slipway.dev/sandbox/credentials"
 	"slipway.dev/sandbox/forward"
-	"slipway.dev/sandbox/plan"
+	"slipway.dev/sandbox/layout"
 	"slipway.dev/sandbox/registry"
 	"slipway.dev/sandbox/state"
 )
@@ -27,13 +27,13 @@ func Recorded(name string) (*state.State, error) {
 }
 
 // Targets lists what is reachable from the host.
-func Targets(p plan.Plan) []forward.Target {
+func Targets(p layout.Layout) []forward.Target {
 	targets := []forward.Target{
-		{Port: plan.APIPort, To: netip.AddrPortFrom(p.ControlPlane().Address, plan.APIPort)},
-		{Port: plan.DNSPort, To: netip.AddrPortFrom(plan.HubAddress, plan.DNSPort), UDP: true},
-		{Port: plan.RegistryPort, To: netip.AddrPortFrom(plan.HubAddress, plan.RegistryPort)},
+		{Port: layout.APIPort, To: netip.AddrPortFrom(p.ControlPlane().Address, layout.APIPort)},
+		{Port: layout.DNSPort, To: netip.AddrPortFrom(layout.HubAddress, layout.DNSPort), UDP: true},
+		{Port: layout.RegistryPort, To: netip.AddrPortFrom(layout.HubAddress, layout.RegistryPort)},
 	}
-	for port := uint16(plan.FirstNodePort); port <= plan.LastNodePort; port++ {
+	for port := uint16(layout.FirstNodePort); port <= layout.LastNodePort; port++ {
 		targets = append(targets, forward.Target{Port: port, To: netip.AddrPortFrom(p.ControlPlane().Address, port)})
 	}
 	return targets
@@ -42,7 +42,7 @@ func Targets(p plan.Plan) []forward.Target {
 // AuditLog is the path on the host of what the API server of a sandbox writes
 // about the requests of Slipway's service accounts.
 func AuditLog(s *state.State) (string, error) {
-	p, err := plan.New(s.Name, s.Nodes)
+	p, err := layout.New(s.Name, s.Nodes)
 	if err != nil {
 		return "", err
 	}
@@ -55,7 +55,7 @@ func Registry(name string) (build.Registry, error) {
 	if err != nil {
 		return build.Registry{}, err
 	}
-	p, err := plan.New(s.Name, s.Nodes)
+	p, err := layout.New(s.Name, s.Nodes)
 	if err != nil {
 		return build.Registry{}, err
 	}

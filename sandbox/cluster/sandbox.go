@@ -8,8 +8,8 @@ import (
 
 	"slipway.dev/sandbox/build"
 	"slipway.dev/sandbox/credentials"
+	"slipway.dev/sandbox/layout"
 	"slipway.dev/sandbox/machine"
-	"slipway.dev/sandbox/plan"
 	"slipway.dev/sandbox/state"
 )
 
@@ -42,7 +42,7 @@ type Options struct {
 // sandbox is one sandbox while it is being brought up.
 type sandbox struct {
 	Options
-	plan        plan.Plan
+	layout      layout.Layout
 	builder     *build.Builder
 	entry       *state.Entry
 	state       *state.State
@@ -57,7 +57,7 @@ func open(o Options) (*sandbox, error) {
 		return nil, err
 	}
 	o.DataDir = dataDir
-	p, err := plan.New(o.Name, o.Nodes)
+	p, err := layout.New(o.Name, o.Nodes)
 	if err != nil {
 		return nil, err
 	}
@@ -69,7 +69,7 @@ func open(o Options) (*sandbox, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &sandbox{Options: o, plan: p, builder: builder, entry: entry, progress: newProgress(o.Log)}, nil
+	return &sandbox{Options: o, layout: p, builder: builder, entry: entry, progress: newProgress(o.Log)}, nil
 }
 
 // findPrograms builds the machines' programs, if they are not in the cache.
@@ -89,7 +89,7 @@ func (s *sandbox) findPrograms(ctx context.Context) error {
 func (s *sandbox) running(recorded *state.State) bool {
 	return recorded != nil && recorded.Nodes == s.Nodes && recorded.DataDir == s.DataDir &&
 		recorded.Programs == s.programs.Identity() &&
-		len(recorded.Processes) == len(s.plan.Nodes)+2 && recorded.AllAlive()
+		len(recorded.Processes) == len(s.layout.Nodes)+2 && recorded.AllAlive()
 }
 
 func (s *sandbox) save() error { return s.entry.Save(s.state) }

@@ -17,10 +17,10 @@ import (
 	"slipway.dev/sandbox/credentials"
 	"slipway.dev/sandbox/hub"
 	"slipway.dev/sandbox/launch"
+	"slipway.dev/sandbox/layout"
 	"slipway.dev/sandbox/machine"
 	"slipway.dev/sandbox/netns"
 	"slipway.dev/sandbox/node"
-	"slipway.dev/sandbox/plan"
 	"slipway.dev/sandbox/registry"
 	"slipway.dev/sandbox/state"
 	"slipway.dev/sandbox/wiring"
@@ -79,7 +79,7 @@ func (s *sandbox) images() []string {
 }
 
 func (s *sandbox) push(ctx context.Context, images []build.Image) error {
-	return build.Push(ctx, registry.Connect(s.plan, s.credentials), images...)
+	return build.Push(ctx, registry.Connect(s.layout, s.credentials), images...)
 }
 
 // start clears away what an earlier run left and starts every machine.
@@ -103,7 +103,7 @@ func (s *sandbox) start(ctx context.Context, cancel context.CancelCauseFunc, ima
 	group, groupCtx := errgroup.WithContext(ctx)
 	group.Go(func() error {
 		return s.progress.step("registry has the images", func() error {
-			if err := registry.Wait(groupCtx, registry.Connect(s.plan, s.credentials)); err != nil {
+			if err := registry.Wait(groupCtx, registry.Connect(s.layout, s.credentials)); err != nil {
 				return err
 			}
 			return s.push(groupCtx, images)
@@ -128,20 +128,20 @@ func (s *sandbox) start(ctx context.Context, cancel context.CancelCauseFunc, ima
 }
 
 func (s *sandbox) network() error {
-	for _, name := range s.plan.Namespaces() {
+	for _, name := range s.layout.Namespaces() {
 		if err := netns.Create(name); err != nil {
 			return err
 		}
 	}
-	if err := cgroup.Create(s.plan.HubCgroup()); err != nil {
+	if err := cgroup.Create(s.layout.HubCgroup()); err != nil {
 		return err
 	}
-	for _, n := range s.plan.Nodes {
+	for _, n := range s.layout.Nodes {
 		if err := cgroup.Create(n.Cgroup); err != nil {
 			return err
 		}
 	}
-	return wiring.Connect(s.plan)
+	return wiring.Connect(s.layout)
 }
 
 // startForwarder returns when the forwarder has told its address.
@@ -179,7 +179,7 @@ func (s *sandbox) record(l launch.Launched, cancel context.CancelCauseFunc) erro
 
 func (s *sandbox) startHub(cancel context.CancelCauseFunc) error {
 	m, err := hub.Machine(hub.Config{
-		Plan:        s.plan,
+		Layout:      s.layout,
 		Credentials: s.credentials,
 		Root:        s.root(hub.Name),
 		Programs:    machine.Programs{"registry": s.programs["registry"]},
@@ -214,14 +214,14 @@ func (s *sandbox) configureNodes(ctx context.Context) ([]machine.Machine, error)
 		return nil, err
 	}
 	var nodes []machine.Machine
-	for _, n := range s.plan.Nodes {
+	for _, n := range s.layout.Nodes {
 		m := node.Machine(node.Config{
-			Plan: s.plan, Node: n, Credentials: s.credentials, Root: s.root(n.Name),
-			Programs: s.programs, PauseImage: plan.Image("pause", version),
+			Layout: s.layout, Node: n, Credentials: s.credentials, Root: s.root(n.Name),
+			Programs: s.programs, PauseImage: layout.Image("pause", version),
 		})
 		if n.Index == 0 {
 			m.Files.Add(controlplane.Files(controlplane.Config{
-				Plan: s.plan, Version: version, EtcdVersion: etcdVersion, Loopback: s.state.Loopback,
+				Layout: s.layout, Version: version, EtcdVersion: etcdVersion, Loopback: s.state.Loopback,
 			}))
 		}
 		if err := m.Files.Write(m.Spec.Root); err != nil {
@@ -230,11 +230,11 @@ func (s *sandbox) configureNodes(ctx context.Context) ([]machine.Machine, error)
 		nodes = append(nodes, m)
 	}
 	kubeadm := s.programs.Path("kubernetes", "kubeadm")
-	first := s.root(s.plan.ControlPlane().Name)
+	first := s.root(s.layout.ControlPlane().Name)
 	if err := controlplane.Generate(ctx, kubeadm, first); err != nil {
 		return nil, err
 	}
-	for _, n := range s.plan.Nodes {
+	for _, n := range s.layout.Nodes {
 		files, err := controlplane.NodeFiles(ctx, kubeadm, first, n, node.MultusKubeconfig, node.MultusGroup)
 		if err != nil {
 			return nil, err
@@ -247,7 +247,7 @@ func (s *sandbox) configureNodes(ctx context.Context) ([]machine.Machine, error)
 }
 
 func (s *sandbox) writeKubeconfig() error {
-	data, err := controlplane.HostKubeconfig(s.root(s.plan.ControlPlane().Name), s.plan, s.state.Loopback)
+	data, err := controlplane.HostKubeconfig(s.root(s.layout.ControlPlane().Name), s.layout, s.state.Loopback)
 	if err != nil {
 		return err
 	}
@@ -256,7 +256,7 @@ func (s *sandbox) writeKubeconfig() error {
 
 // complete waits for the API server and the nodes, and installs the add-ons.
 func (s *sandbox) complete(ctx context.Context) error {
-	installer, err := addons.New(s.kubeconfigFile(), s.builder, addons.Values{Plan: s.plan, Credentials: s.credentials})
+	installer, err := addons.New(s.kubeconfigFile(), s.builder, addons.Values{Layout: s.layout, Credentials: s.credentials})
 	if err != nil {
 		return err
 	}

@@ -14,8 +14,8 @@ import (
 	"strings"
 	"text/template"
 
+	"slipway.dev/sandbox/layout"
 	"slipway.dev/sandbox/machine"
-	"slipway.dev/sandbox/plan"
 )
 
 const (
@@ -41,7 +41,7 @@ var (
 
 // Config is what the control plane is made of.
 type Config struct {
-	Plan plan.Plan
+	Layout layout.Layout
 	// Version is that of Kubernetes, with a leading v.
 	Version string
 	// EtcdVersion is the tag of etcd's image.
@@ -72,16 +72,16 @@ func (c Config) render() string {
 	var out strings.Builder
 	t := template.Must(template.New("").Option("missingkey=error").Parse(configTemplate))
 	err := t.Execute(&out, map[string]any{
-		"Name":          c.Plan.Name,
-		"Node":          c.Plan.ControlPlane(),
+		"Name":          c.Layout.Name,
+		"Node":          c.Layout.ControlPlane(),
 		"Version":       c.Version,
 		"EtcdVersion":   c.EtcdVersion,
-		"Registry":      plan.RegistryHost,
-		"ServiceSubnet": plan.ServiceSubnet,
+		"Registry":      layout.RegistryHost,
+		"ServiceSubnet": layout.ServiceSubnet,
 		"Loopback":      c.Loopback,
-		"APIPort":       plan.APIPort,
-		"FirstNodePort": plan.FirstNodePort,
-		"LastNodePort":  plan.LastNodePort,
+		"APIPort":       layout.APIPort,
+		"FirstNodePort": layout.FirstNodePort,
+		"LastNodePort":  layout.LastNodePort,
 		"AuditPolicy":   auditPolicyPath,
 		"AuditLog":      AuditLog,
 		"AuditFolder":   filepath.Dir(AuditLog),
@@ -135,13 +135,13 @@ func run(ctx context.Context, kubeadm, root string, args ...string) ([]byte, err
 }
 
 // HostKubeconfig turns the administrator's kubeconfig into one for the host.
-func HostKubeconfig(root string, p plan.Plan, loopback netip.Addr) ([]byte, error) {
+func HostKubeconfig(root string, p layout.Layout, loopback netip.Addr) ([]byte, error) {
 	data, err := os.ReadFile(filepath.Join(root, AdminKubeconfig))
 	if err != nil {
 		return nil, err
 	}
-	inside := fmt.Sprintf("https://%s", netip.AddrPortFrom(p.ControlPlane().Address, plan.APIPort))
-	outside := fmt.Sprintf("https://%s", netip.AddrPortFrom(loopback, plan.APIPort))
+	inside := fmt.Sprintf("https://%s", netip.AddrPortFrom(p.ControlPlane().Address, layout.APIPort))
+	outside := fmt.Sprintf("https://%s", netip.AddrPortFrom(loopback, layout.APIPort))
 	text := string(data)
 	if strings.Count(text, inside) != 1 {
 		return nil, fmt.Errorf("%s does not name %s once", AdminKubeconfig, inside)
@@ -152,7 +152,7 @@ func HostKubeconfig(root string, p plan.Plan, loopback netip.Addr) ([]byte, erro
 // NodeFiles are what a node needs to join: kubelet's kubeconfig, the one for
 // Multus, and the certificate of the cluster's authority, by which kubelet
 // knows the API server. root is the first node's.
-func NodeFiles(ctx context.Context, kubeadm, root string, n plan.Node, multusPath, multusGroup string) (machine.Files, error) {
+func NodeFiles(ctx context.Context, kubeadm, root string, n layout.Node, multusPath, multusGroup string) (machine.Files, error) {
 	kubelet, err := kubeconfig(ctx, kubeadm, root, "system:node:"+n.Name, "system:nodes")
 	if err != nil {
 		return nil, err

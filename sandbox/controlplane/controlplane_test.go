@@ -9,20 +9,20 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"slipway.dev/kit/golden"
-	"slipway.dev/sandbox/plan"
+	"slipway.dev/sandbox/layout"
 )
 
 func TestConfig(t *testing.T) {
-	p, err := plan.New("demo", 1)
+	p, err := layout.New("demo", 1)
 	if err != nil {
 		t.Fatal(err)
 	}
-	files := Files(Config{Plan: p, Version: "v1.36.3", EtcdVersion: "v3.7.3", Loopback: netip.MustParseAddr("127.77.5.1")})
+	files := Files(Config{Layout: p, Version: "v1.36.3", EtcdVersion: "v3.7.3", Loopback: netip.MustParseAddr("127.77.5.1")})
 	golden.File(t, "kubeadm.yaml", string(files[configPath].Content))
 }
 
 func TestHostKubeconfig(t *testing.T) {
-	p, err := plan.New("demo", 1)
+	p, err := layout.New("demo", 1)
 	if err != nil {
 		t.Fatal(err)
 	}

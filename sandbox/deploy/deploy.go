@@ -16,7 +16,7 @@ import (
 	"slipway.dev/sandbox/addons"
 	"slipway.dev/sandbox/build"
 	"slipway.dev/sandbox/cluster"
-	"slipway.dev/sandbox/plan"
+	"slipway.dev/sandbox/layout"
 )
 
 const (
@@ -100,7 +100,7 @@ func Build(ctx context.Context, builder *build.Builder) ([]build.Image, error) {
 		}
 		images = append(images, image)
 	}
-	guest, err := builder.Guest(ctx, plan.RegistryHost)
+	guest, err := builder.Guest(ctx, layout.RegistryHost)
 	if err != nil {
 		return nil, err
 	}

@@ -5,7 +5,7 @@ import (
 
 	"slipway.dev/guest/contract"
 	"slipway.dev/sandbox/build"
-	"slipway.dev/sandbox/plan"
+	"slipway.dev/sandbox/layout"
 	"slipway.dev/sandbox/state"
 )
 
@@ -18,7 +18,7 @@ func values(recorded *state.State, images []build.Image, emulated bool) (map[str
 	if err != nil {
 		return nil, err
 	}
-	hub := plan.HubAddress.String()
+	hub := layout.HubAddress.String()
 	image := func(name string) map[string]any {
 		return map[string]any{"image": map[string]any{"tag": tags["slipway/"+name]}}
 	}
@@ -35,14 +35,14 @@ func values(recorded *state.State, images []build.Image, emulated bool) (map[str
 	}
 	return map[string]any{
 		"global": map[string]any{
-			"image": map[string]any{"registry": plan.RegistryHost, "digests": digests},
+			"image": map[string]any{"registry": layout.RegistryHost, "digests": digests},
 			// NodePorts of the sandbox are reached at an address on the host's loopback.
 			"exposure": map[string]any{"host": recorded.Loopback.String()},
-			"dns":      map[string]any{"baseDomain": plan.Zone},
+			"dns":      map[string]any{"baseDomain": layout.Zone},
 			"limits": map[string]any{"managementRanges": map[string]any{
-				"pods":     []string{plan.PodSubnet.String()},
-				"services": []string{plan.ServiceSubnet.String()},
-				"nodes":    []string{plan.NodeSubnet.String()},
+				"pods":     []string{layout.PodSubnet.String()},
+				"services": []string{layout.ServiceSubnet.String()},
+				"nodes":    []string{layout.NodeSubnet.String()},
 			}},
 		},
 		"cluster-operator": image("cluster-operator"),
@@ -54,7 +54,7 @@ func values(recorded *state.State, images []build.Image, emulated bool) (map[str
 		}),
 		"kvm-operator": merge(image("kvm-operator"), map[string]any{"guest": guest, "joinTimeout": joinTimeout}),
 		"dns-operator": merge(image("dns-operator"), map[string]any{
-			"authoritativeServer": fmt.Sprintf("%s:%d", hub, plan.DNSPort),
+			"authoritativeServer": fmt.Sprintf("%s:%d", hub, layout.DNSPort),
 		}),
 	}, nil
 }

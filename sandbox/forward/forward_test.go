@@ -9,15 +9,15 @@ import (
 	"os"
 	"testing"
 
+	"slipway.dev/sandbox/layout"
 	"slipway.dev/sandbox/netns"
-	"slipway.dev/sandbox/plan"
 	"slipway.dev/sandbox/wiring"
 )
 
 // hub makes a sandbox's namespaces with an echo server on the hub's address.
-func hub(t *testing.T) plan.Plan {
+func hub(t *testing.T) layout.Layout {
 	t.Helper()
-	p, err := plan.New(fmt.Sprintf("forward-%d", os.Getpid()), 1)
+	p, err := layout.New(fmt.Sprintf("forward-%d", os.Getpid()), 1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -81,8 +81,8 @@ func echo(t *testing.T, namespace string, address netip.AddrPort) {
 
 func TestForward(t *testing.T) {
 	p := hub(t)
-	echo(t, p.HubNamespace(), netip.AddrPortFrom(plan.HubAddress, 7000))
-	targets := []Target{{Port: 7000, To: netip.AddrPortFrom(plan.HubAddress, 7000), UDP: true}}
+	echo(t, p.HubNamespace(), netip.AddrPortFrom(layout.HubAddress, 7000))
+	targets := []Target{{Port: 7000, To: netip.AddrPortFrom(layout.HubAddress, 7000), UDP: true}}
 	taken, free := netip.MustParseAddr("127.78.0.1"), netip.MustParseAddr("127.78.0.2")
 	foreign, err := net.Listen("tcp4", netip.AddrPortFrom(taken, 7000).String())
 	if err != nil {

@@ -13,8 +13,8 @@ import (
 	"golang.org/x/crypto/bcrypt"
 
 	"slipway.dev/sandbox/credentials"
+	"slipway.dev/sandbox/layout"
 	"slipway.dev/sandbox/machine"
-	"slipway.dev/sandbox/plan"
 	"slipway.dev/sandbox/supervise"
 )
 
@@ -37,7 +37,7 @@ var (
 
 // Config is what the hub is made of.
 type Config struct {
-	Plan        plan.Plan
+	Layout      layout.Layout
 	Credentials credentials.Set
 	// Root is the folder of the machine's root file system.
 	Root string
@@ -49,15 +49,15 @@ type Config struct {
 
 // Machine renders the hub.
 func Machine(c Config) (machine.Machine, error) {
-	files := machine.Identity(Name, nil, plan.HubAddress)
+	files := machine.Identity(Name, nil, layout.HubAddress)
 	if err := c.registry(files); err != nil {
 		return machine.Machine{}, err
 	}
 	c.nameServer(files)
 	registry := c.Programs.Path("registry", "registry")
 	return machine.Machine{
-		Namespace: c.Plan.HubNamespace(),
-		Cgroup:    c.Plan.HubCgroup(),
+		Namespace: c.Layout.HubNamespace(),
+		Cgroup:    c.Layout.HubCgroup(),
 		Files:     files,
 		Spec: supervise.Spec{
 			Hostname: Name,
@@ -77,7 +77,7 @@ func Machine(c Config) (machine.Machine, error) {
 // and not what they may do, so those who may only pull have one that takes nothing.
 func (c Config) registry(files machine.Files) error {
 	certificate, key, err := c.Credentials.ServerCertificate(
-		[]string{plan.RegistryHost}, []netip.Addr{plan.HubAddress, c.Loopback})
+		[]string{layout.RegistryHost}, []netip.Addr{layout.HubAddress, c.Loopback})
 	if err != nil {
 		return fmt.Errorf("issuing the registry's certificate: %w", err)
 	}
@@ -89,12 +89,12 @@ func (c Config) registry(files machine.Files) error {
 		username, password string
 		readOnly           bool
 	}{
-		{"push", plan.RegistryPort, credentials.Username, c.Credentials.Password, false},
-		{"pull", plan.PullPort, credentials.PullUsername, c.Credentials.PullPassword(), true},
+		{"push", layout.RegistryPort, credentials.Username, c.Credentials.Password, false},
+		{"pull", layout.PullPort, credentials.PullUsername, c.Credentials.PullPassword(), true},
 	} {
 		users := "/etc/registry/" + process.name + ".htpasswd"
 		files["/etc/registry/"+process.name+".yaml"] = machine.Text(render(registryTemplate, map[string]any{
-			"Address":  netip.AddrPortFrom(plan.HubAddress, process.port),
+			"Address":  netip.AddrPortFrom(layout.HubAddress, process.port),
 			"Storage":  registryStorage,
 			"Users":    users,
 			"ReadOnly": process.readOnly,
@@ -113,10 +113,10 @@ func (c Config) registry(files machine.Files) error {
 func (c Config) nameServer(files machine.Files) {
 	data := map[string]any{
 		"Directory": dnsDirectory,
-		"Address":   plan.HubAddress,
-		"Port":      plan.DNSPort,
-		"Zone":      plan.Zone,
-		"Key":       plan.TSIGKeyName,
+		"Address":   layout.HubAddress,
+		"Port":      layout.DNSPort,
+		"Zone":      layout.Zone,
+		"Key":       layout.TSIGKeyName,
 		"Secret":    c.Credentials.TSIGSecret,
 	}
 	files["/etc/bind/named.conf"] = machine.Secret([]byte(render(namedTemplate, data)))

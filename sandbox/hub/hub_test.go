@@ -8,13 +8,13 @@ import (
 
 	"slipway.dev/kit/golden"
 	"slipway.dev/sandbox/credentials"
+	"slipway.dev/sandbox/layout"
 	"slipway.dev/sandbox/machine"
-	"slipway.dev/sandbox/plan"
 )
 
 func config(t *testing.T) Config {
 	t.Helper()
-	p, err := plan.New("demo", 1)
+	p, err := layout.New("demo", 1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -24,7 +24,7 @@ func config(t *testing.T) Config {
 	}
 	set.TSIGSecret = "c2VjcmV0"
 	return Config{
-		Plan: p, Credentials: set, Root: "/data/hub", Programs: machine.Programs{"registry": "/cache/registry-1"},
+		Layout: p, Credentials: set, Root: "/data/hub", Programs: machine.Programs{"registry": "/cache/registry-1"},
 		Loopback: netip.MustParseAddr("127.77.5.1"),
 	}
 }
@@ -61,7 +61,7 @@ func TestNameServerAcceptsConfiguration(t *testing.T) {
 	}
 	for _, command := range [][]string{
 		{"named-checkconf", filepath.Join(root, "/etc/bind/named.conf")},
-		{"named-checkzone", plan.Zone, filepath.Join(root, "/var/lib/bind/zone")},
+		{"named-checkzone", layout.Zone, filepath.Join(root, "/var/lib/bind/zone")},
 	} {
 		if out, err := exec.Command(command[0], command[1:]...).CombinedOutput(); err != nil {
 			t.Errorf("%v: %v\n%s", command, err, out)

@@ -26,7 +26,7 @@ import (
 
 	"slipway.dev/kit/testenv"
 	"slipway.dev/sandbox/credentials"
-	"slipway.dev/sandbox/plan"
+	"slipway.dev/sandbox/layout"
 )
 
 // Tenants can pull what is pushed, also when it is pushed anew, and can change nothing.
@@ -103,11 +103,11 @@ func runRegistry(t *testing.T, c Config) (push, pull string) {
 		t.Fatal(err)
 	}
 	root := t.TempDir()
-	addresses := map[uint16]string{plan.RegistryPort: "", plan.PullPort: ""}
+	addresses := map[uint16]string{layout.RegistryPort: "", layout.PullPort: ""}
 	replacements := []string{"/etc/registry", filepath.Join(root, "etc/registry"), registryStorage, filepath.Join(root, registryStorage)}
 	for port := range addresses {
 		addresses[port] = freeAddress(t, c)
-		replacements = append(replacements, fmt.Sprintf("%s:%d", plan.HubAddress, port), addresses[port])
+		replacements = append(replacements, fmt.Sprintf("%s:%d", layout.HubAddress, port), addresses[port])
 	}
 	replacer := strings.NewReplacer(replacements...)
 	for path, file := range m.Files {
@@ -136,7 +136,7 @@ func runRegistry(t *testing.T, c Config) (push, pull string) {
 			t.Fatalf("the registry at %s does not start: %v", address, err)
 		}
 	}
-	return addresses[plan.RegistryPort], addresses[plan.PullPort]
+	return addresses[layout.RegistryPort], addresses[layout.PullPort]
 }
 
 func freeAddress(t *testing.T, c Config) string {

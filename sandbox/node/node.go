@@ -11,8 +11,8 @@ import (
 	"text/template"
 
 	"slipway.dev/sandbox/credentials"
+	"slipway.dev/sandbox/layout"
 	"slipway.dev/sandbox/machine"
-	"slipway.dev/sandbox/plan"
 	"slipway.dev/sandbox/supervise"
 )
 
@@ -38,8 +38,8 @@ var (
 
 // Config is what a node is made of.
 type Config struct {
-	Plan        plan.Plan
-	Node        plan.Node
+	Layout      layout.Layout
+	Node        layout.Node
 	Credentials credentials.Set
 	// Root is the folder of the machine's root file system.
 	Root string
@@ -69,19 +69,19 @@ func Machine(c Config) machine.Machine {
 }
 
 func (c Config) files() machine.Files {
-	hosts := map[string]netip.Addr{plan.RegistryHost: plan.HubAddress}
-	for _, n := range c.Plan.Nodes {
+	hosts := map[string]netip.Addr{layout.RegistryHost: layout.HubAddress}
+	for _, n := range c.Layout.Nodes {
 		hosts[n.Name] = n.Address
 	}
-	files := machine.Identity(c.Node.Name, hosts, plan.HubAddress)
-	certs := filepath.Join("/etc/containerd/certs.d", plan.RegistryHost)
+	files := machine.Identity(c.Node.Name, hosts, layout.HubAddress)
+	certs := filepath.Join("/etc/containerd/certs.d", layout.RegistryHost)
 	data := map[string]any{
 		"Node":          c.Node,
-		"ClusterDNS":    plan.ClusterDNS,
+		"ClusterDNS":    layout.ClusterDNS,
 		"PauseImage":    c.PauseImage,
 		"Runc":          c.Programs.Path("runc", "runc"),
-		"Registry":      plan.RegistryHost,
-		"Address":       netip.AddrPortFrom(plan.HubAddress, plan.RegistryPort),
+		"Registry":      layout.RegistryHost,
+		"Address":       netip.AddrPortFrom(layout.HubAddress, layout.RegistryPort),
 		"Authorization": c.Credentials.BasicAuth(),
 	}
 	files["/etc/containerd/config.toml"] = machine.Text(render(containerdTemplate, data))

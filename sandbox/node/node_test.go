@@ -6,20 +6,20 @@ import (
 
 	"slipway.dev/kit/golden"
 	"slipway.dev/sandbox/credentials"
+	"slipway.dev/sandbox/layout"
 	"slipway.dev/sandbox/machine"
-	"slipway.dev/sandbox/plan"
 )
 
 func TestFiles(t *testing.T) {
-	p, err := plan.New("demo", 2)
+	p, err := layout.New("demo", 2)
 	if err != nil {
 		t.Fatal(err)
 	}
 	m := Machine(Config{
-		Plan: p, Node: p.Nodes[1], Root: "/data/node-1",
+		Layout: p, Node: p.Nodes[1], Root: "/data/node-1",
 		Credentials: credentials.Set{CACertificate: []byte("PEM\n"), Password: "secret"},
 		Programs:    machine.Programs{"runc": "/cache/runc-1", "containerd": "/cache/containerd-1"},
-		PauseImage:  plan.Image("pause", "v1"),
+		PauseImage:  layout.Image("pause", "v1"),
 	})
 	for name, path := range map[string]string{
 		"containerd.toml": "/etc/containerd/config.toml",

@@ -14,7 +14,7 @@ import (
 	"slipway.dev/sandbox/build"
 	"slipway.dev/sandbox/credentials"
 	"slipway.dev/sandbox/forward"
-	"slipway.dev/sandbox/plan"
+	"slipway.dev/sandbox/layout"
 )
 
 // firstPause and longestPause bound the time between two questions to a registry that is starting.
@@ -25,13 +25,13 @@ const (
 
 // Connect describes the sandbox's registry to those who push. Requests are
 // made in the hub's network namespace, under the name that nodes use.
-func Connect(p plan.Plan, set credentials.Set) build.Registry {
+func Connect(p layout.Layout, set credentials.Set) build.Registry {
 	roots := x509.NewCertPool()
 	roots.AppendCertsFromPEM(set.CACertificate)
 	dial := forward.Dialer(p.HubNamespace())
-	address := netip.AddrPortFrom(plan.HubAddress, plan.RegistryPort).String()
+	address := netip.AddrPortFrom(layout.HubAddress, layout.RegistryPort).String()
 	return build.Registry{
-		Host:     fmt.Sprintf("%s:%d", plan.RegistryHost, plan.RegistryPort),
+		Host:     fmt.Sprintf("%s:%d", layout.RegistryHost, layout.RegistryPort),
 		Username: credentials.Username,
 		Password: set.Password,
 		Transport: &http.Transport{

@@ -11,7 +11,7 @@ import (
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netns"
 
-	"slipway.dev/sandbox/plan"
+	"slipway.dev/sandbox/layout"
 )
 
 const (
@@ -21,7 +21,7 @@ const (
 )
 
 // Connect wires the namespaces of p, which exist and are empty.
-func Connect(p plan.Plan) error {
+func Connect(p layout.Layout) error {
 	hubHandle, hub, err := open(p.HubNamespace())
 	if err != nil {
 		return err
@@ -39,7 +39,7 @@ func Connect(p plan.Plan) error {
 	return nil
 }
 
-func makeHub(hub *netlink.Handle, p plan.Plan) (netlink.Link, error) {
+func makeHub(hub *netlink.Handle, p layout.Layout) (netlink.Link, error) {
 	if err := loopbackUp(hub); err != nil {
 		return nil, err
 	}
@@ -47,14 +47,14 @@ func makeHub(hub *netlink.Handle, p plan.Plan) (netlink.Link, error) {
 	if err := hub.LinkAdd(bridge); err != nil {
 		return nil, fmt.Errorf("creating %s: %w", hubBridge, err)
 	}
-	link, err := setUp(hub, hubBridge, plan.HubAddress)
+	link, err := setUp(hub, hubBridge, layout.HubAddress)
 	if err != nil {
 		return nil, err
 	}
 	return link, addRoutes(hub, link, podRoutes(p.Nodes))
 }
 
-func attach(hub *netlink.Handle, bridge netlink.Link, p plan.Plan, n plan.Node) error {
+func attach(hub *netlink.Handle, bridge netlink.Link, p layout.Layout, n layout.Node) error {
 	nodeHandle, node, err := open(n.Namespace)
 	if err != nil {
 		return err
@@ -91,17 +91,17 @@ type route struct {
 // nodeRoutes are the routes of one node: to the pods of every other node, and
 // to the service subnet. kube-proxy rewrites the latter's packets, but the
 // kernel wants a route before it lets a local process send the first one.
-func nodeRoutes(p plan.Plan, n plan.Node) []route {
-	var others []plan.Node
+func nodeRoutes(p layout.Layout, n layout.Node) []route {
+	var others []layout.Node
 	for _, other := range p.Nodes {
 		if other.Index != n.Index {
 			others = append(others, other)
 		}
 	}
-	return append(podRoutes(others), route{to: plan.ServiceSubnet})
+	return append(podRoutes(others), route{to: layout.ServiceSubnet})
 }
 
-func podRoutes(nodes []plan.Node) []route {
+func podRoutes(nodes []layout.Node) []route {
 	var routes []route
 	for _, n := range nodes {
 		routes = append(routes, route{to: n.PodCIDR, via: n.Address})
@@ -140,7 +140,7 @@ func setUp(h *netlink.Handle, name string, address netip.Addr) (netlink.Link, er
 	if err != nil {
 		return nil, fmt.Errorf("finding %s: %w", name, err)
 	}
-	subnet := netip.PrefixFrom(address, plan.NodeSubnet.Bits())
+	subnet := netip.PrefixFrom(address, layout.NodeSubnet.Bits())
 	if err := h.AddrAdd(link, &netlink.Addr{IPNet: ipNet(subnet)}); err != nil {
 		return nil, fmt.Errorf("adding %s to %s: %w", subnet, name, err)
 	}

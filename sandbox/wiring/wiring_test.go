@@ -10,14 +10,14 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/vishvananda/netlink"
 
+	"slipway.dev/sandbox/layout"
 	"slipway.dev/sandbox/netns"
-	"slipway.dev/sandbox/plan"
 )
 
 // connected makes the namespaces of a sandbox named after the test process.
-func connected(t *testing.T, nodes int) plan.Plan {
+func connected(t *testing.T, nodes int) layout.Layout {
 	t.Helper()
-	p, err := plan.New(fmt.Sprintf("wiring-%d", os.Getpid()), nodes)
+	p, err := layout.New(fmt.Sprintf("wiring-%d", os.Getpid()), nodes)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -40,7 +40,7 @@ func connected(t *testing.T, nodes int) plan.Plan {
 func TestNodesReachHubAndEachOther(t *testing.T) {
 	p := connected(t, 2)
 	targets := map[string]netip.Addr{
-		p.HubNamespace():     plan.HubAddress,
+		p.HubNamespace():     layout.HubAddress,
 		p.Nodes[0].Namespace: p.Nodes[0].Address,
 	}
 	for namespace, address := range targets {
@@ -88,7 +88,7 @@ func TestNothingLeadsOut(t *testing.T) {
 }
 
 func TestNodeRoutes(t *testing.T) {
-	p, err := plan.New("demo", 3)
+	p, err := layout.New("demo", 3)
 	if err != nil {
 		t.Fatal(err)
 	}

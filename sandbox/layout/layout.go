@@ -1,10 +1,10 @@
-// Package plan decides every name and address of a sandbox from its name and
+// Package layout decides every name and address of a sandbox from its name and
 // its number of nodes. It performs no I/O.
 //
 // All sandboxes use the same subnets: each lives in network namespaces of its
 // own, so they never meet. The subnets stay clear of 10.0.0.0/8, which tenant
 // clusters use by default.
-package plan
+package layout
 
 import (
 	"fmt"
@@ -52,8 +52,8 @@ var (
 	ClusterDNS = netip.MustParseAddr("172.29.0.10")
 )
 
-// Plan is the layout of one sandbox.
-type Plan struct {
+// Layout has the names and addresses of one sandbox.
+type Layout struct {
 	// Name is the sandbox's name, a DNS label of at most 20 characters.
 	Name string
 	// Nodes lists the nodes; node 0 runs the control plane.
@@ -79,14 +79,14 @@ type Node struct {
 var validName = regexp.MustCompile(`^[a-z]([a-z0-9-]{0,18}[a-z0-9])?$`)
 
 // New lays out a sandbox with the given number of nodes.
-func New(name string, nodes int) (Plan, error) {
+func New(name string, nodes int) (Layout, error) {
 	if !validName.MatchString(name) {
-		return Plan{}, fmt.Errorf("sandbox name %q: use at most 20 lower-case letters, digits and dashes, a letter first", name)
+		return Layout{}, fmt.Errorf("sandbox name %q: use at most 20 lower-case letters, digits and dashes, a letter first", name)
 	}
 	if nodes < 1 || nodes > MaxNodes {
-		return Plan{}, fmt.Errorf("%d nodes: a sandbox has 1 to %d", nodes, MaxNodes)
+		return Layout{}, fmt.Errorf("%d nodes: a sandbox has 1 to %d", nodes, MaxNodes)
 	}
-	p := Plan{Name: name}
+	p := Layout{Name: name}
 	for i := range nodes {
 		p.Nodes = append(p.Nodes, node(name, i))
 	}
@@ -116,13 +116,13 @@ func NamespacePrefix(name string) string { return "slipway." + name + "." }
 func CgroupPrefix(name string) string { return "slipway." + name + "." }
 
 // HubNamespace is the network namespace of the bridge, the registry and BIND.
-func (p Plan) HubNamespace() string { return NamespacePrefix(p.Name) + "hub" }
+func (p Layout) HubNamespace() string { return NamespacePrefix(p.Name) + "hub" }
 
 // HubCgroup holds the registry and BIND.
-func (p Plan) HubCgroup() string { return CgroupPrefix(p.Name) + "hub" }
+func (p Layout) HubCgroup() string { return CgroupPrefix(p.Name) + "hub" }
 
 // Namespaces lists every network namespace of the sandbox.
-func (p Plan) Namespaces() []string {
+func (p Layout) Namespaces() []string {
 	names := []string{p.HubNamespace()}
 	for _, n := range p.Nodes {
 		names = append(names, n.Namespace)
@@ -135,7 +135,7 @@ func (p Plan) Namespaces() []string {
 func (n Node) Gateway() netip.Addr { return n.PodCIDR.Addr().Next() }
 
 // ControlPlane is the node that runs etcd and the API server.
-func (p Plan) ControlPlane() Node { return p.Nodes[0] }
+func (p Layout) ControlPlane() Node { return p.Nodes[0] }
 
 // LoopbackCandidates lists the loopback addresses 127.77.X.1 on which a
 // sandbox may be reached from the host, the preferred one first. The
