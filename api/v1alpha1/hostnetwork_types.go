@@ -58,7 +58,7 @@ type HostNetworkStatus struct {
 	// networkCount is the number of networks, for kubectl get.
 	// +optional
 	NetworkCount int32 `json:"networkCount,omitempty"`
-	// conditions: Programmed says whether the node is set up as it shall be, and is written by the agent on it. Ready
+	// conditions: Programmed says whether the node is set up as it should be, and is written by the agent on it. Ready
 	// repeats that as long as the agent can report, and is Unknown when it cannot; it is written by the network-operator.
 	// +optional
 	// +listType=map
@@ -70,7 +70,7 @@ type HostNetworkStatus struct {
 type ProgrammedNetwork struct {
 	// vni is the VXLAN network identifier of the TenantNetwork.
 	VNI int32 `json:"vni"`
-	// uid of the TenantNetwork, which tells it from a later one of the same name.
+	// uid of the TenantNetwork, which distinguishes it from a later one of the same name.
 	UID string `json:"uid"`
 	// generation is the metadata.generation of the TenantNetwork that is set up completely.
 	// +optional

@@ -117,7 +117,7 @@ type NetworkPortSpec struct {
 	// podName is the pod that gets this NIC; empty for a virtual machine, whose NIC is known by its MAC address.
 	// +optional
 	PodName string `json:"podName,omitempty"`
-	// ipAddress that the NIC shall have.
+	// ipAddress that the NIC is to have.
 	// Default: one that is free is allocated.
 	// +optional
 	IPAddress string `json:"ipAddress,omitempty"`
@@ -225,6 +225,6 @@ type NetworkReference struct {
 	Namespace string `json:"namespace"`
 	// name of the TenantNetwork.
 	Name string `json:"name"`
-	// uid of the TenantNetwork, which tells it from a later one of the same name.
+	// uid of the TenantNetwork, which distinguishes it from a later one of the same name.
 	UID string `json:"uid"`
 }

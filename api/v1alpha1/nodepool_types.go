@@ -19,7 +19,7 @@ type NodePool struct {
 	metav1.TypeMeta   `json:",inline"`
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 
-	// spec is how many workers there shall be, and what each is made of.
+	// spec is the desired number of workers, and what each is made of.
 	Spec NodePoolSpec `json:"spec"`
 	// status is how far the pool is. It is written by the kvm-operator.
 	// +optional

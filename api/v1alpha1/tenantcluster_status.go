@@ -33,7 +33,7 @@ type TenantClusterStatus struct {
 	Workers *WorkerCount `json:"workers,omitempty"`
 
 	// operation is the change that is being carried out; absent when there is none. A fault of a cluster that was
-	// complete is no operation: conditions tell of it.
+	// complete is no operation: conditions report it.
 	// +optional
 	Operation *Operation `json:"operation,omitempty"`
 

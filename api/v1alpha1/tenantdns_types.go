@@ -15,7 +15,7 @@ type TenantDNS struct {
 	metav1.TypeMeta   `json:",inline"`
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 
-	// spec says what the cluster's names shall point at.
+	// spec says what the cluster's names point at.
 	Spec TenantDNSSpec `json:"spec"`
 	// status is what the authoritative server answers. It is written by the dns-operator.
 	// +optional

@@ -27,7 +27,7 @@ func Ensure(ctx context.Context, c client.Client, object client.Object, name str
 	applied.SetGroupVersionKind(kind)
 	applied.SetNamespace(object.GetNamespace())
 	applied.SetName(object.GetName())
-	// Else an object that is gone would be made anew.
+	// Otherwise an object that is gone would be created again.
 	applied.SetUID(object.GetUID())
 	applied.SetFinalizers([]string{name})
 	if err := c.Apply(ctx, client.ApplyConfigurationFromUnstructured(applied), client.FieldOwner(name)); err != nil {

@@ -19,7 +19,7 @@ import (
 
 // Object watches one object, of which object has kind, namespace and name, until
 // done says so of it. It returns the object as it was seen last, also with an
-// error. event tells an object that is there from one that was deleted.
+// error. event distinguishes an object that exists from one that was deleted.
 func Object[T client.Object](ctx context.Context, c client.WithWatch, object T, done func(event watch.EventType, current T) (bool, error)) (last T, err error) {
 	named := client.MatchingFieldsSelector{Selector: fields.OneTermEqualSelector("metadata.name", object.GetName())}
 	source, err := source(c, object, client.InNamespace(object.GetNamespace()), named)

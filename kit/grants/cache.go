@@ -175,7 +175,7 @@ func (c *grantedCache) isSecret(object runtime.Object) (bool, error) {
 	return kind == secretKind || kind == secretListKind, nil
 }
 
-// GetInformer returns one that tells of the Secrets of all namespaces that are
+// GetInformer returns one that reports the Secrets of all namespaces that are
 // granted, now and later. A Secret whose namespace is no longer granted is not
 // deleted: nothing is told of it any more.
 func (c *grantedCache) GetInformer(ctx context.Context, object client.Object, options ...cache.InformerGetOption) (cache.Informer, error) {

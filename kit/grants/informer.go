@@ -11,7 +11,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// informer tells of the Secrets of all namespaces that are granted. The embedded
+// informer reports the Secrets of all granted namespaces. The embedded
 // one is that of RoleBindings: this one has synced when it is known which
 // namespaces there are, because a namespace whose Secrets cannot be read for now
 // must not hold up the others.

@@ -48,7 +48,7 @@ func (c *grantedCache) follow(ctx context.Context) toolscache.ResourceEventHandl
 	}
 	return toolscache.ResourceEventHandlerFuncs{
 		AddFunc: changed,
-		// One that was made anew, to another role, while the watch was interrupted.
+		// One that was replaced, by one to another role, while the watch was interrupted.
 		UpdateFunc: func(_, object any) { changed(object) },
 		DeleteFunc: func(object any) {
 			if tombstone, ok := object.(toolscache.DeletedFinalStateUnknown); ok {

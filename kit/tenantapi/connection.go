@@ -249,8 +249,8 @@ func (c *connection) cluster() (cluster.Cluster, error) {
 	return target, nil
 }
 
-// listen returns when the API does not answer any more. No watch can tell: one
-// to a server that has gone without a word just stays silent.
+// listen returns when the API does not answer any more. No watch shows that: one
+// to a server that has vanished just stays silent.
 func (c *connection) listen(ctx context.Context) error {
 	ticker := time.NewTicker(probeInterval)
 	defer ticker.Stop()

@@ -22,8 +22,9 @@ import (
 // hundred workers.
 const DefaultMaxObjects = 2000
 
-// beginWithin is how long a watch may take to give all objects that there are; one
-// that has not by then is made anew, for who is silent may be somebody else.
+// beginWithin is how long a watch may take to send all existing objects. One that
+// has not done so by then is restarted: the server may not be the one that answers
+// probes.
 const beginWithin = 30 * time.Second
 
 func (c *Clusters) maxObjects() int {
@@ -58,7 +59,7 @@ func (c *connection) kindOf(example runtime.Object) string {
 }
 
 // counter counts the objects that a reflector has been given, and ends its
-// list or its watch when there are too many. The reflector begins anew after
+// list or its watch when there are too many. The reflector starts again after
 // its usual back-off.
 type counter struct {
 	source  toolscache.ListerWatcherWithContext
@@ -74,7 +75,7 @@ type counter struct {
 }
 
 func (c *counter) list(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
-	// With a version, also "0", an API server gives all at once.
+	// With a version, also "0", an API server answers with all objects at once.
 	options.Limit, options.ResourceVersion = pageSize, ""
 	page, err := c.source.ListWithContext(ctx, options)
 	if ctx.Err() == nil {

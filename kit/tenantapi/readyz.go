@@ -70,7 +70,7 @@ func (p *prober) await(ctx context.Context, interval time.Duration) error {
 
 // AwaitReadyz asks every interval, each time for at most three seconds, until
 // the API server says that it is ready. When ctx ends before, the error holds
-// the last answer. No watch can tell when a server of another cluster begins to answer.
+// the last answer. There is no watch for when a server of another cluster begins to answer.
 func AwaitReadyz(ctx context.Context, config *rest.Config, interval time.Duration) error {
 	httpClient, err := rest.HTTPClientFor(config)
 	if err != nil {

@@ -36,7 +36,7 @@ func (e *RefusedError) Error() string { return e.err.Error() }
 func (e *RefusedError) Unwrap() error { return e.err }
 
 // Refused makes err a RefusedError, and looks, in the time that is left, for what
-// has held up the write. It gives nil when err is.
+// has held up the write. It returns nil when err is nil.
 func (w Write) Refused(ctx context.Context, c client.Client, err error) error {
 	if err == nil {
 		return nil

@@ -34,7 +34,7 @@ const (
 	// ReasonNotServed: the API answers, and does not serve a kind as Kubernetes does.
 	ReasonNotServed = "TenantAPINotServed"
 	// ReasonInvalidKubeconfig: no connection can be made with what the kubeconfig
-	// holds. Nothing but another kubeconfig ends that, which OnChange does not tell.
+	// holds. Only another kubeconfig ends that, and OnChange is not called for it.
 	ReasonInvalidKubeconfig = "InvalidKubeconfig"
 )
 
@@ -64,7 +64,7 @@ type Clusters struct {
 	// DefaultMaxObjects when zero.
 	MaxObjects int
 	// OnConnect is called once for each connection as soon as its API answers.
-	// It registers the informers that the cache shall have.
+	// It registers the informers that the cache is to have.
 	OnConnect func(ctx context.Context, key client.ObjectKey, c cluster.Cluster) error
 	// OnChange is called when Get has another answer than before: a connection was
 	// made or lost, a kind is not served or has too many objects, or no longer, or
@@ -113,7 +113,7 @@ func (c *Clusters) Start(ctx context.Context) error {
 
 // Get returns the tenant that key names, and a NotConnectedError while it cannot
 // be asked. version changes with the kubeconfig, which is read only to make a
-// connection: for the first time, or anew because of another version.
+// connection: for the first time, or again because of another version.
 func (c *Clusters) Get(key client.ObjectKey, version string, kubeconfig func() ([]byte, error)) (*Tenant, error) {
 	if conn, started := c.known(key, version); !started {
 		return nil, connecting

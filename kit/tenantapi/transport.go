@@ -63,7 +63,7 @@ func (t *boundedTransport) watch(request *http.Request) (*http.Response, error) 
 	return response, nil
 }
 
-// ask gives an answer that is read through body.
+// ask returns an answer that is read through body.
 func (t *boundedTransport) ask(request *http.Request, body *boundedBody) (*http.Response, error) {
 	request.Header.Set("Accept", jsonOnly(request.Header.Get("Accept")))
 	response, err := t.next.RoundTrip(request)

@@ -24,7 +24,7 @@ func (i trimmed) SetTransform(transform toolscache.TransformFunc) error {
 	return i.SharedIndexInformer.SetTransform(transform)
 }
 
-// trim gives what is kept of an object, and fails if that is too much.
+// trim returns what is kept of an object, and an error if that is too much.
 func (c *counter) trim(object runtime.Object) (runtime.Object, error) {
 	if c.transform != nil {
 		kept, err := c.transform(object)

@@ -1,5 +1,5 @@
 // Command cluster-operator runs the control planes of tenant clusters, and
-// tells the other operators what a tenant needs.
+// writes the objects by which the other operators learn what a tenant needs.
 package main
 
 import (

@@ -51,7 +51,7 @@ func NodePools(t controlplane.Tenant) ([]*slipwayac.NodePoolApplyConfiguration, 
 	return pools, nil
 }
 
-// Handover gives a pool whose replicas the TenantCluster no longer sets to
+// Handover hands a pool whose replicas the TenantCluster no longer sets to
 // whoever scales it, with the number it has. Applied by an owner of its own
 // before NodePools are: else the field would lose its last owner, and fall back
 // to its default. The result is by the pools' names.

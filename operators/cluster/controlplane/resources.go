@@ -44,7 +44,7 @@ type share struct {
 
 var shares = map[string]share{
 	APIServer: {cpu: 1, memory: 1, memoryLimit: 1},
-	// Of a store, the size of its volume gives the limit.
+	// The limit of a store follows from the size of its volume.
 	Etcd:              {cpu: 3. / 5, memory: 1. / 5},
 	ControllerManager: {cpu: 2. / 5, memory: 1. / 4, memoryLimit: 1. / 2},
 	Scheduler:         {cpu: 1. / 5, memory: 1. / 8, memoryLimit: 1. / 4},

@@ -46,7 +46,7 @@ type Images struct {
 }
 
 // Image is that of a component. It is empty, which no pod can run, when
-// MissingImage tells why there is none.
+// MissingImage says why there is no image; empty when there is one.
 func (t Tenant) Image(component string) string {
 	reference, _ := t.image(component)
 	return reference
@@ -100,7 +100,7 @@ func KubernetesServiceHost(domain string) string {
 // telling them apart, but the API server publishes its keys at the root alone.
 // The name is one inside the tenant, where issuers are asked: the cluster DNS
 // answers for it, and the API server's certificate has it. It follows from the
-// UID, so that a TenantCluster made anew under the same name is another issuer.
+// UID, so that a later TenantCluster of the same name is another issuer.
 func IssuerHost(tenant types.UID, domain string) string {
 	return string(tenant) + "." + KubernetesServiceHost(domain)
 }

@@ -13,7 +13,7 @@ import (
 type Object struct {
 	Kind string
 	observed.Object
-	// Reason says why it is still there, where its status tells.
+	// Reason says why it is still there, where its status says so.
 	Reason string
 	// Observed objects are removed by somebody else: this operator only waits for them.
 	Observed bool

@@ -1,4 +1,4 @@
-// Package desired decides what there shall be of a tenant in the management
+// Package desired decides what there should be of a tenant in the management
 // cluster, from what there is. It reads and writes nothing.
 package desired
 
@@ -31,7 +31,7 @@ type Config struct {
 	BaseDomain string
 }
 
-// Object is one object as it shall be, and as it is.
+// Object is one object as it should be, and as it is.
 type Object struct {
 	// Handover of a NodePool comes before Desired, and belongs to an owner of its
 	// own; nil without one.
@@ -41,11 +41,11 @@ type Object struct {
 	Observed observed.Object
 }
 
-// State is what there shall be.
+// State is the desired state of a tenant.
 type State struct {
 	// Objects in the order in which they are written.
 	Objects []Object
-	// Unwanted objects are there and shall go.
+	// Unwanted objects exist and are not desired.
 	Unwanted []observed.Object
 	// Resizes of pods that have started.
 	Resizes []*corev1ac.PodApplyConfiguration
@@ -64,7 +64,7 @@ type State struct {
 	Kubeconfig string
 }
 
-// Tenant says what there shall be. Everything whose inputs exist is part of it
+// Tenant computes the desired state. Everything whose inputs exist is part of it
 // at once; only pods wait, for what they mount and plug into.
 func Tenant(seen *observed.Tenant, config Config) (*State, error) {
 	b := &builder{seen: seen, config: config, tenant: tenant(seen, config), State: State{Waiting: map[string]string{}}}

@@ -157,7 +157,7 @@ type refusal struct {
 
 func (r *refusal) Error() string { return r.Message }
 
-// call decodes the answer, unless it shall be nil.
+// call decodes the answer, unless the caller wants none.
 func (c *Client) call(ctx context.Context, timeout time.Duration, member, path string, question, answer any) error {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()

@@ -31,7 +31,7 @@ import (
 // namespaceField indexes TenantClusters by their hosted namespace.
 const namespaceField = "hostedNamespace"
 
-// failedCreates selects the events that tell why a StatefulSet has no pods: its
+// failedCreates selects the events that say why a StatefulSet has no pods: its
 // status does not.
 var failedCreates = fields.SelectorFromSet(fields.Set{
 	"involvedObject.kind": "StatefulSet", "reason": "FailedCreate", "type": corev1.EventTypeWarning,

@@ -19,7 +19,7 @@ import (
 const ReasonKubeconfigConflict = "KubeconfigConflict"
 
 // ControlPlane is True when every component has the replicas it wants, in the
-// form that it shall have, and etcd takes writes. Otherwise its message names the
+// desired form, and etcd takes writes. Otherwise its message names the
 // object that blocks: the first pod with a problem, in the order in which
 // components start.
 func ControlPlane(state State) metav1.Condition {

@@ -15,7 +15,7 @@ import (
 // ReasonDeleting is that of Ready while a TenantCluster goes.
 const ReasonDeleting = "Deleting"
 
-// History of a deletion, as the status tells it: a stage begins when the one
+// History of a deletion, as the status has it: a stage begins when the one
 // before it is complete.
 func History(cluster *v1alpha1.TenantCluster) deletion.History {
 	history := deletion.History{Begun: cluster.DeletionTimestamp.Time, Complete: map[string]time.Time{}}

@@ -15,7 +15,7 @@ import (
 type Change struct {
 	// Cluster with the status that was reported last.
 	Cluster *v1alpha1.TenantCluster
-	// Workers is how many there shall be.
+	// Workers is the desired number of them.
 	Workers int32
 	// Updated: something other than numbers of workers was changed just now.
 	Updated bool
@@ -26,9 +26,9 @@ type Change struct {
 	Transitions map[string]time.Time
 }
 
-// Progress says which operation goes on, nil when none does, and the steps of it
-// or of the last one. An operation begins when somebody has changed what shall
-// be, and ends when all of it is there: a fault is none.
+// Progress says which operation is being carried out, nil when there is none, and
+// the steps of it or of the last one. An operation begins when somebody has changed
+// the desired state, and ends when all of that is reached. A fault is no operation.
 func Progress(change Change, now time.Time) (*v1alpha1.Operation, []v1alpha1.TimelineStep) {
 	status := change.Cluster.Status
 	operation, begins := current(change, now)

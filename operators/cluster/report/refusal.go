@@ -44,7 +44,7 @@ func (r Refusal) concerns() string {
 }
 
 // unlessRefused is the condition, or says what was refused that it speaks of:
-// what is there then is not what shall be.
+// what is there is then not what is desired.
 func (s State) unlessRefused(condition metav1.Condition) metav1.Condition {
 	for _, refusal := range s.Refused {
 		if refusal.concerns() == condition.Type {
@@ -54,7 +54,7 @@ func (s State) unlessRefused(condition metav1.Condition) metav1.Condition {
 	return condition
 }
 
-// refused reports whether an object could not be made what it shall be.
+// refused reports whether an object could not be brought to its desired state.
 func (s State) refused(object observed.Object) bool {
 	return slices.ContainsFunc(s.Refused, func(r Refusal) bool { return r.Object.Observed == object })
 }

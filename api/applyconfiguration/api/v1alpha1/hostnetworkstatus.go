@@ -15,7 +15,7 @@ type HostNetworkStatusApplyConfiguration struct {
 	Networks []ProgrammedNetworkApplyConfiguration `json:"networks,omitempty"`
 	// networkCount is the number of networks, for kubectl get.
 	NetworkCount *int32 `json:"networkCount,omitempty"`
-	// conditions: Programmed says whether the node is set up as it shall be, and is written by the agent on it. Ready
+	// conditions: Programmed says whether the node is set up as it should be, and is written by the agent on it. Ready
 	// repeats that as long as the agent can report, and is Unknown when it cannot; it is written by the network-operator.
 	Conditions []v1.ConditionApplyConfiguration `json:"conditions,omitempty"`
 }

@@ -15,7 +15,7 @@ type NetworkPortSpecApplyConfiguration struct {
 	NetworkName *string `json:"networkName,omitempty"`
 	// podName is the pod that gets this NIC; empty for a virtual machine, whose NIC is known by its MAC address.
 	PodName *string `json:"podName,omitempty"`
-	// ipAddress that the NIC shall have.
+	// ipAddress that the NIC is to have.
 	// Default: one that is free is allocated.
 	IPAddress *string `json:"ipAddress,omitempty"`
 	// routes are ranges that are reached through this NIC: those of a worker's pods. At most 64.

@@ -11,7 +11,7 @@ type NetworkReferenceApplyConfiguration struct {
 	Namespace *string `json:"namespace,omitempty"`
 	// name of the TenantNetwork.
 	Name *string `json:"name,omitempty"`
-	// uid of the TenantNetwork, which tells it from a later one of the same name.
+	// uid of the TenantNetwork, which distinguishes it from a later one of the same name.
 	UID *string `json:"uid,omitempty"`
 }
 

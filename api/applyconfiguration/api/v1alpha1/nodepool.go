@@ -19,7 +19,7 @@ import (
 type NodePoolApplyConfiguration struct {
 	v1.TypeMetaApplyConfiguration    `json:""`
 	*v1.ObjectMetaApplyConfiguration `json:"metadata,omitempty"`
-	// spec is how many workers there shall be, and what each is made of.
+	// spec is the desired number of workers, and what each is made of.
 	Spec *NodePoolSpecApplyConfiguration `json:"spec,omitempty"`
 	// status is how far the pool is. It is written by the kvm-operator.
 	Status *NodePoolStatusApplyConfiguration `json:"status,omitempty"`

@@ -9,7 +9,7 @@ package v1alpha1
 type ProgrammedNetworkApplyConfiguration struct {
 	// vni is the VXLAN network identifier of the TenantNetwork.
 	VNI *int32 `json:"vni,omitempty"`
-	// uid of the TenantNetwork, which tells it from a later one of the same name.
+	// uid of the TenantNetwork, which distinguishes it from a later one of the same name.
 	UID *string `json:"uid,omitempty"`
 	// generation is the metadata.generation of the TenantNetwork that is set up completely.
 	Generation *int64 `json:"generation,omitempty"`

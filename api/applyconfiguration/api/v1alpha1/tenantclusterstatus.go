@@ -28,7 +28,7 @@ type TenantClusterStatusApplyConfiguration struct {
 	// workers counts the workers of all pools together.
 	Workers *WorkerCountApplyConfiguration `json:"workers,omitempty"`
 	// operation is the change that is being carried out; absent when there is none. A fault of a cluster that was
-	// complete is no operation: conditions tell of it.
+	// complete is no operation: conditions report it.
 	Operation *OperationApplyConfiguration `json:"operation,omitempty"`
 	// timeline says how long the steps took of the operation that is being carried out or, when there is none, of the
 	// last one.

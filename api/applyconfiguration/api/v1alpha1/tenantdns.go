@@ -18,7 +18,7 @@ import (
 type TenantDNSApplyConfiguration struct {
 	v1.TypeMetaApplyConfiguration    `json:""`
 	*v1.ObjectMetaApplyConfiguration `json:"metadata,omitempty"`
-	// spec says what the cluster's names shall point at.
+	// spec says what the cluster's names point at.
 	Spec *TenantDNSSpecApplyConfiguration `json:"spec,omitempty"`
 	// status is what the authoritative server answers. It is written by the dns-operator.
 	Status *TenantDNSStatusApplyConfiguration `json:"status,omitempty"`

@@ -37,7 +37,7 @@ type Replica struct {
 	Address netip.Addr
 }
 
-// Replicas are the API servers that a tenant shall have.
+// Replicas are the API servers that a tenant should have.
 func Replicas(t controlplane.Tenant) ([]Replica, error) {
 	first, err := v1alpha1.APIServerAddress(t.Spec.Network.NodeCIDR, 0)
 	if err != nil {

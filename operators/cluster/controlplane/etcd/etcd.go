@@ -50,7 +50,7 @@ func Service(t controlplane.Tenant) *corev1ac.ServiceApplyConfiguration {
 			WithPorts(port("peer", peerPort)))
 }
 
-// ClientService gives API servers one address.
+// ClientService is the one address at which API servers reach etcd.
 func ClientService(t controlplane.Tenant) *corev1ac.ServiceApplyConfiguration {
 	return corev1ac.Service(controlplane.EtcdClientService, t.HostedNamespace).
 		WithLabels(t.Labels(controlplane.Etcd)).
@@ -164,7 +164,7 @@ func command(t controlplane.Tenant) []string {
 		"--auto-compaction-mode=periodic",
 		"--auto-compaction-retention=1h",
 		fmt.Sprintf("--quota-backend-bytes=%d", quota(t.Spec.ControlPlane.Etcd.Storage)),
-		// What a tenant has deleted is given back when its store starts anew.
+		// What a tenant has deleted is freed when its store is restarted.
 		"--bootstrap-defrag-threshold-megabytes=64",
 	}
 }

@@ -7,7 +7,7 @@ import (
 	"slipway.dev/operators/cluster/observed"
 )
 
-// orphaned tells that a namespace is removed, and why.
+// orphaned sends an event that a namespace is being removed, and why.
 func orphaned(recorder events.EventRecorder, namespace *corev1.Namespace, id observed.Identity) {
 	recorder.Eventf(namespace, nil, corev1.EventTypeWarning, "Orphaned", "Remove",
 		"TenantCluster %s/%s is gone and has left this namespace behind; it is removed", id.Namespace, id.Name)

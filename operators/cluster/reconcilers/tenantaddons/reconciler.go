@@ -1,5 +1,6 @@
-// Package tenantaddons writes the add-ons into tenants, and alone says whether a
-// tenant's API answers. Its workers are its own, because tenants may be slow.
+// Package tenantaddons writes the add-ons into tenants. It is the only controller
+// that reports whether a tenant's API answers, and has workers of its own because
+// tenants may be slow.
 package tenantaddons
 
 import (
@@ -33,8 +34,8 @@ import (
 // owner of AddonsReady and, in tenants, of the add-ons.
 const owner client.FieldOwner = "cluster-operator-addons"
 
-// retry is when a tenant is asked again that has refused an add-on: nothing tells
-// when it no longer would.
+// retry is how long after a refusal the write of an add-on is tried again: there
+// is nothing to watch that would show when the tenant accepts it.
 const retry = 15 * time.Second
 
 // Reconciler reconciles the add-ons of TenantClusters.
@@ -59,7 +60,7 @@ func New(c client.Client, live client.Reader, images controlplane.Images, clock 
 	}
 }
 
-// Reconcile brings the add-ons of one tenant nearer to what they shall be.
+// Reconcile brings the add-ons of one tenant closer to their desired state.
 func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
 	namespace := v1alpha1.HostedNamespace(request.Namespace, request.Name)
 	cluster := &v1alpha1.TenantCluster{}
@@ -130,7 +131,7 @@ func (r *Reconciler) report(ctx context.Context, cluster *v1alpha1.TenantCluster
 	return nil
 }
 
-// forget ends the connection to a tenant that goes.
+// forget closes the connection to a tenant that is being deleted.
 func (r *Reconciler) forget(namespace string) {
 	r.tenants.Forget(client.ObjectKey{Namespace: namespace, Name: v1alpha1.SecretClusterOperatorKubeconfig})
 	r.written.forget(namespace)

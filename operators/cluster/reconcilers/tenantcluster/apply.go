@@ -18,11 +18,11 @@ import (
 	"slipway.dev/operators/cluster/report"
 )
 
-// apply writes what shall be and prunes what shall not. The observed objects get
+// apply writes the desired objects and prunes the others. The observed objects get
 // the generations that they have now, so that what their status says of an older
 // one does not count. updated reports whether something else was changed than
 // numbers of workers. An object that is refused does not keep others from being
-// written, but what shall not be stays: what replaces it may be missing.
+// written, but nothing is pruned: the replacement of what would be may be missing.
 func (r *Reconciler) apply(ctx context.Context, wanted *desired.State) (updated bool, refusals []report.Refusal, err error) {
 	for _, object := range wanted.Objects {
 		err := r.write(ctx, object)
@@ -104,7 +104,7 @@ func templateDiffers(before *v1alpha1.NodePool, applied *slipwayac.NodePoolApply
 }
 
 // generation that the API server has answered with; 0 when nothing was written,
-// because the object already was as it shall be.
+// because the object already was as desired.
 func generation(object runtime.ApplyConfiguration) (int64, error) {
 	encoded, err := json.Marshal(object)
 	if err != nil {

@@ -66,7 +66,7 @@ func place(name string, pods []corev1.Pod) seat {
 }
 
 // connect takes the identity of API servers, or says why it is of no use. It is
-// read anew each time: keeping it would keep the keys of all tenants in memory.
+// read each time: keeping it would keep the keys of all tenants in memory.
 func (r *Reconciler) connect(ctx context.Context, hosted string) (members *etcdapi.Client, unusable string, err error) {
 	const name = v1alpha1.SecretAPIServerEtcdClient
 	secret := &corev1.Secret{}
