@@ -41,6 +41,8 @@ type world struct {
 	namespace  string
 	// clock is the operator's; a real one, unless it is set forward.
 	clock movedClock
+	// writes counts those of the operator to the management cluster.
+	writes *atomic.Int64
 }
 
 // movedClock is the real one set forward: the operator's queues and its tenants
@@ -86,7 +88,9 @@ func (w *world) startOperator(t *testing.T, config *rest.Config) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	manager := testenv.Manager(t, testenv.Account(t, config, "../../charts/kvm-operator", name, "guest.nameservers={192.0.2.53}"), scheme, cacheOptions(), newCache)
+	account := testenv.Account(t, config, "../../charts/kvm-operator", name, "guest.nameservers={192.0.2.53}")
+	w.writes = testenv.CountWrites(account)
+	manager := testenv.Manager(t, account, scheme, cacheOptions(), newCache)
 	options := machine.Options{
 		Registry: "registry.test", GuestCPURequestPerCore: resource.MustParse("100m"), DrainTimeout: time.Minute,
 		JoinTimeout: 10 * time.Minute,

@@ -86,6 +86,7 @@ func TestWorker(t *testing.T) {
 		return hasCondition(pool.Status.Conditions, v1alpha1.ConditionReady, metav1.ConditionTrue, "Ready")
 	})
 	t.Run("serving certificate", func(t *testing.T) { w.testServingCertificate(t, machine, "10.200.0.16") })
+	t.Run("Node flaps", func(t *testing.T) { w.testNodeFlaps(t, machine) })
 	t.Run("drain", func(t *testing.T) { w.testDrain(t, machine) })
 	t.Run("drain times out", w.testDrainTimesOut)
 	t.Run("namespace becomes hosted", w.testBecomesHosted)

@@ -66,6 +66,7 @@ type Reconciler struct {
 	Clock   clock.PassiveClock
 
 	issued issued
+	pace   pace
 }
 
 // Reconcile observes everything about one Machine, does what can be done now,
@@ -77,6 +78,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	}
 	if o == nil {
 		r.issued.forget(request.NamespacedName)
+		r.pace.forget(request.NamespacedName)
 		return ctrl.Result{}, nil
 	}
 	if o.machine.DeletionTimestamp != nil {

@@ -37,16 +37,6 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, manager ctrl.Manager,
 	if err != nil {
 		return err
 	}
-	inTenants := handler.TypedEnqueueRequestsFromMapFunc(func(ctx context.Context, key types.NamespacedName) []reconcile.Request {
-		if key.Name == "" {
-			return r.machinesIn(ctx, key.Namespace)
-		}
-		// A tenant may make Nodes of any name; those that have no Machine wake nobody.
-		if err := r.Client.Get(ctx, key, &v1alpha1.Machine{}); err != nil {
-			return nil
-		}
-		return []reconcile.Request{{NamespacedName: key}}
-	})
 	return ctrl.NewControllerManagedBy(manager).Named("machine").
 		WithOptions(controller.Options{MaxConcurrentReconciles: concurrency}).
 		For(&v1alpha1.Machine{}).
@@ -62,11 +52,32 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, manager ctrl.Manager,
 			return r.machinesIn(ctx, v1alpha1.HostedNamespace(o.GetNamespace(), o.GetName()))
 		})).
 		WatchesMetadata(&corev1.Namespace{}, r.onNamespace(fleet)).
-		WatchesRawSource(source.TypedChannel(fleet.Machines, inTenants)).
+		WatchesRawSource(source.TypedChannel(fleet.Machines, r.onTenant())).
 		Complete(r)
 }
 
 type queue = workqueue.TypedRateLimitingInterface[reconcile.Request]
+
+// onTenant wakes a Machine whose Node has changed, and all of a tenant that is
+// reached in another way than before.
+func (r *Reconciler) onTenant() handler.TypedEventHandler[types.NamespacedName, reconcile.Request] {
+	return handler.TypedFuncs[types.NamespacedName, reconcile.Request]{
+		GenericFunc: func(ctx context.Context, e event.TypedGenericEvent[types.NamespacedName], q queue) {
+			key := e.Object
+			if key.Name == "" {
+				for _, request := range r.machinesIn(ctx, key.Namespace) {
+					q.Add(request)
+				}
+				return
+			}
+			// A tenant may make Nodes of any name; those that have no Machine wake nobody.
+			if err := r.Client.Get(ctx, key, &v1alpha1.Machine{}); err != nil {
+				return
+			}
+			q.AddAfter(reconcile.Request{NamespacedName: key}, r.pace.wait(key, r.Clock.Now()))
+		},
+	}
+}
 
 // onNamespace wakes all Machines of a namespace: they may be seen before it is
 // known that theirs is a hosted one. When it is gone, so is the tenant.
@@ -81,6 +92,7 @@ func (r *Reconciler) onNamespace(fleet *tenant.Fleet) handler.EventHandler {
 		UpdateFunc: func(ctx context.Context, e event.UpdateEvent, q queue) { wake(ctx, e.ObjectNew, q) },
 		DeleteFunc: func(ctx context.Context, e event.DeleteEvent, q queue) {
 			fleet.Forget(client.ObjectKey{Namespace: e.Object.GetName(), Name: v1alpha1.SecretKVMOperatorKubeconfig})
+			r.pace.forgetTenant(e.Object.GetName())
 			wake(ctx, e.Object, q)
 		},
 	}
