@@ -26,7 +26,10 @@ type Plan struct {
 }
 
 // maxSurge is how many Machines a pool may have beyond its size while Machines
-// are replaced. None of the pool's size is ever unavailable on purpose.
+// are replaced. None of the pool's size is ever unavailable on purpose. Those that
+// are being deleted count until they are gone, as they do in Cluster API: their
+// guests still run, and a tenant that lets nobody drain them would else have any
+// number of guests.
 const maxSurge = 1
 
 // Make plans a pool of the given size.
@@ -37,10 +40,11 @@ const maxSurge = 1
 // as the pool's size remain.
 func Make(size int, machines []Machine) Plan {
 	var current, outdated []Machine
-	ready := 0
+	ready, leaving := 0, 0
 	for _, m := range machines {
 		switch {
 		case m.Deleting:
+			leaving++
 			continue
 		case m.Outdated:
 			outdated = append(outdated, m)
@@ -55,11 +59,7 @@ func Make(size int, machines []Machine) Plan {
 	slices.SortFunc(outdated, expendableFirst)
 	total := len(current) + len(outdated)
 
-	limit := size
-	if len(outdated) > 0 && size > 0 {
-		limit += maxSurge
-	}
-	plan := Plan{Create: max(0, min(size-len(current), limit-total))}
+	plan := Plan{Create: max(0, min(size-len(current), size+maxSurge-total-leaving))}
 	for _, m := range outdated {
 		if total <= size {
 			break

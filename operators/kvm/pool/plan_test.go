@@ -2,6 +2,7 @@ package pool_test
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -36,10 +37,28 @@ func TestMake(t *testing.T) {
 		machines []pool.Machine
 		want     pool.Plan
 	}{
-		"from nothing":                         {size: 3, want: pool.Plan{Create: 3}},
-		"complete":                             {size: 1, machines: []pool.Machine{machine("a", "r")}},
-		"complete while booting":               {size: 1, machines: []pool.Machine{machine("a", "")}},
-		"the deleted one is replaced":          {size: 1, machines: []pool.Machine{machine("a", "rd")}, want: pool.Plan{Create: 1}},
+		"from nothing":                {size: 3, want: pool.Plan{Create: 3}},
+		"complete":                    {size: 1, machines: []pool.Machine{machine("a", "r")}},
+		"complete while booting":      {size: 1, machines: []pool.Machine{machine("a", "")}},
+		"the deleted one is replaced": {size: 1, machines: []pool.Machine{machine("a", "rd")}, want: pool.Plan{Create: 1}},
+		"two are deleted, and one at a time is replaced": {
+			size: 3, machines: []pool.Machine{machine("a", "rd"), machine("b", "rd"), machine("c", "r")}, want: pool.Plan{Create: 1},
+		},
+		"the next one is replaced when one that was deleted is gone": {
+			size: 3, machines: []pool.Machine{machine("b", "rd"), machine("c", "r"), machine("d", "r")}, want: pool.Plan{Create: 1},
+		},
+		"one that cannot be drained holds up the next replacement": {
+			size: 2, machines: []pool.Machine{machine("a", "rod"), machine("b", "ro"), machine("c", "r")},
+		},
+		"and no longer when it is gone": {
+			size: 2, machines: []pool.Machine{machine("b", "ro"), machine("c", "r")}, want: pool.Plan{Create: 1},
+		},
+		"larger again while those that were too many are drained": {
+			size: 3, machines: []pool.Machine{machine("a", "rd"), machine("b", "rd"), machine("c", "rd")}, want: pool.Plan{Create: 1},
+		},
+		"more are wanted while one is drained": {
+			size: 3, machines: []pool.Machine{machine("a", "rd"), machine("b", "r")}, want: pool.Plan{Create: 2},
+		},
 		"to zero":                              {size: 0, machines: []pool.Machine{machine("a", "r"), machine("b", "ro")}, want: pool.Plan{Delete: []string{"b", "a"}}},
 		"the newest goes":                      {size: 1, machines: []pool.Machine{machine("a", "r"), machine("b", "r")}, want: pool.Plan{Delete: []string{"b"}}},
 		"the one that is not ready goes first": {size: 1, machines: []pool.Machine{machine("a", ""), machine("b", "r")}, want: pool.Plan{Delete: []string{"a"}}},
@@ -71,59 +90,69 @@ func TestMake(t *testing.T) {
 }
 
 // TestReplacementEnds plays plans until nothing is left to do, and checks the
-// bounds at every step.
+// bounds at every step, also where it takes long to drain a Machine.
 func TestReplacementEnds(t *testing.T) {
 	for size := range 5 {
-		t.Run(fmt.Sprint(size), func(t *testing.T) {
-			var machines []pool.Machine
-			for i := range size {
-				machines = append(machines, machine(string(rune('a'+i)), "ro"))
-			}
-			next := 'f'
-			for step := 0; ; step++ {
-				if step > 10*(size+1) {
-					t.Fatalf("no end; left with %v", machines)
+		for _, drain := range []int{0, 1, 5} {
+			t.Run(fmt.Sprintf("%d, drained in %d steps", size, drain), func(t *testing.T) {
+				g := game{drain: drain, steps: map[string]int{}}
+				for range size {
+					g.add("ro")
 				}
-				plan := pool.Make(size, machines)
-				if plan.Empty() && allReady(machines) {
-					break
+				for step := 0; ; step++ {
+					if step > 10*(size+1)*(drain+1) {
+						t.Fatalf("no end; left with %v", g.machines)
+					}
+					plan := pool.Make(size, g.machines)
+					if plan.Empty() && countReady(g.machines) == len(g.machines) {
+						break
+					}
+					g.play(plan)
+					if len(g.machines) > size+1 || countReady(g.machines) < size {
+						t.Fatalf("bounds broken: %v", g.machines)
+					}
 				}
-				machines = play(machines, plan, &next)
-				if len(machines) > size+1 || countReady(machines) < size {
-					t.Fatalf("bounds broken: %v", machines)
+				for _, m := range g.machines {
+					if m.Outdated {
+						t.Errorf("%s was not replaced", m.Name)
+					}
 				}
-			}
-			for _, m := range machines {
-				if m.Outdated {
-					t.Errorf("%s was not replaced", m.Name)
-				}
-			}
-		})
+			})
+		}
 	}
 }
 
-func play(machines []pool.Machine, plan pool.Plan, next *rune) []pool.Machine {
+// game plays plans.
+type game struct {
+	machines []pool.Machine
+	made     rune
+	// drain is how many steps it takes, and steps those that it took already.
+	drain int
+	steps map[string]int
+}
+
+func (g *game) add(flags string) {
+	g.machines = append(g.machines, machine(string('a'+g.made), flags))
+	g.made++
+}
+
+func (g *game) play(plan pool.Plan) {
 	var after []pool.Machine
-	for _, m := range machines {
-		m.Ready = true // what booted in the step before is up now
-		if !contains(plan.Delete, m.Name) {
-			after = append(after, m)
+	for _, m := range g.machines {
+		if m.Deleting || slices.Contains(plan.Delete, m.Name) {
+			m.Deleting, m.Ready = true, false
+			if g.steps[m.Name]++; g.steps[m.Name] > g.drain {
+				continue
+			}
+		} else {
+			m.Ready = true // what booted in the step before is up now
 		}
+		after = append(after, m)
 	}
+	g.machines = after
 	for range plan.Create {
-		after = append(after, machine(string(*next), ""))
-		*next++
+		g.add("")
 	}
-	return after
-}
-
-func contains(names []string, name string) bool {
-	for _, n := range names {
-		if n == name {
-			return true
-		}
-	}
-	return false
 }
 
 func countReady(machines []pool.Machine) (ready int) {
@@ -134,5 +163,3 @@ func countReady(machines []pool.Machine) (ready int) {
 	}
 	return ready
 }
-
-func allReady(machines []pool.Machine) bool { return countReady(machines) == len(machines) }

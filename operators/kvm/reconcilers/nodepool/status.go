@@ -52,9 +52,12 @@ func notHosted(nodePool *v1alpha1.NodePool) *slipwayac.NodePoolApplyConfiguratio
 func readyCondition(nodePool *v1alpha1.NodePool, hash string, machines []v1alpha1.Machine) metav1.Condition {
 	slices.SortFunc(machines, func(a, b v1alpha1.Machine) int { return strings.Compare(a.Name, b.Name) })
 	current := 0
-	var blocking, replaced, leaving *v1alpha1.Machine
+	var blocking, replaced, leaving, going *v1alpha1.Machine
 	for i := range machines {
 		machine := &machines[i]
+		if machine.DeletionTimestamp != nil {
+			going = first(going, machine)
+		}
 		switch {
 		case machine.DeletionTimestamp != nil && unwanted(machine, hash):
 			leaving = first(leaving, machine)
@@ -82,9 +85,9 @@ func readyCondition(nodePool *v1alpha1.NodePool, hash string, machines []v1alpha
 	case blocking != nil:
 		return conditions.False(v1alpha1.ConditionReady, reason(blocking), because(blocking))
 	case replaced != nil:
-		return conditions.False(v1alpha1.ConditionReady, "Replacing", "Machine "+replaced.Name+" is to be replaced")
+		return conditions.False(v1alpha1.ConditionReady, "Replacing", "Machine "+replaced.Name+" is to be replaced"+beside(going))
 	case current != size(nodePool):
-		return conditions.False(v1alpha1.ConditionReady, "Scaling", fmt.Sprintf("%d of %d Machines exist", current, size(nodePool)))
+		return conditions.False(v1alpha1.ConditionReady, "Scaling", fmt.Sprintf("%d of %d Machines exist", current, size(nodePool))+beside(going))
 	case leaving != nil:
 		return conditions.False(v1alpha1.ConditionReady, "Removing", because(leaving))
 	}
@@ -112,6 +115,14 @@ func reason(machine *v1alpha1.Machine) string {
 		return ready.Reason
 	}
 	return "MachineCreated"
+}
+
+// beside names a Machine that leaves, for whose end the next one may have to wait.
+func beside(going *v1alpha1.Machine) string {
+	if going == nil {
+		return ""
+	}
+	return "; " + because(going)
 }
 
 func because(machine *v1alpha1.Machine) string {
