@@ -7,6 +7,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"slipway.dev/api/v1alpha1"
+	"slipway.dev/operators/kvm/virtualmachine"
 )
 
 // testLeaving holds Machines that are deleted, as a drain does.
@@ -78,6 +79,52 @@ func (e environment) testLeaving(t *testing.T) {
 	hold()
 	goes()
 	isReady()
+}
+
+// testEmptied empties management nodes: of a pool that is made smaller at the same
+// time, a Machine that leaves is one too many; of others, another takes its place.
+func (e environment) testEmptied(t *testing.T) {
+	key := e.pool(t, "emptied", 2)
+	e.mustReconcile(t, key)
+	held := map[string]*v1alpha1.Machine{}
+	names := e.machines(t, key.Namespace)
+	for _, name := range names {
+		held[name] = e.hold(t, key.Namespace, name)
+		e.setReady(t, key.Namespace, name)
+	}
+	e.mustReconcile(t, key)
+	empty := func(name string) {
+		e.setCondition(t, key.Namespace, name, metav1.Condition{
+			Type: v1alpha1.ConditionGuestRunning, Status: metav1.ConditionTrue, Reason: virtualmachine.ReasonEvacuating,
+		})
+	}
+	leaves := func(name string) {
+		t.Helper()
+		e.mustReconcile(t, key)
+		e.mustReconcile(t, key) // and sees what it did
+		machine := &v1alpha1.Machine{}
+		if err := e.client.Get(t.Context(), client.ObjectKey{Namespace: key.Namespace, Name: name}, machine); err != nil || machine.DeletionTimestamp == nil {
+			t.Fatalf("Machine %s is not deleted: %v", name, err)
+		}
+	}
+	empty(names[0])
+	e.change(t, key, func(pool *v1alpha1.NodePool) { pool.Spec.Replicas = new(int32(1)) })
+	leaves(names[0])
+	e.mustHaveReady(t, key, metav1.Condition{Status: metav1.ConditionFalse, Reason: "Removing", Message: "Machine " + names[0]})
+
+	t.Log("the next one is replaced when this one is gone")
+	empty(names[1])
+	e.mustReconcile(t, key)
+	e.mustHaveReady(t, key, metav1.Condition{
+		Status: metav1.ConditionFalse, Reason: "Replacing", Message: "Machine " + names[1] + " is to be replaced; Machine " + names[0],
+	})
+	e.letGo(t, held[names[0]])
+	e.mustReconcile(t, key)
+	for _, name := range e.machines(t, key.Namespace) {
+		e.setReady(t, key.Namespace, name)
+	}
+	leaves(names[1])
+	e.mustHaveReady(t, key, metav1.Condition{Status: metav1.ConditionTrue, Reason: "Ready"})
 }
 
 // hold keeps a Machine from going when it is deleted.

@@ -144,9 +144,12 @@ func plan(nodePool *v1alpha1.NodePool, hash string, machines []v1alpha1.Machine)
 // outdated is true of a Machine made from another template, and of one whose
 // management node wants to be rid of it.
 func outdated(machine *v1alpha1.Machine, hash string) bool {
+	return machine.Annotations[v1alpha1.AnnotationMachineHash] != hash || evacuating(machine)
+}
+
+func evacuating(machine *v1alpha1.Machine) bool {
 	guest := meta.FindStatusCondition(machine.Status.Conditions, v1alpha1.ConditionGuestRunning)
-	return machine.Annotations[v1alpha1.AnnotationMachineHash] != hash ||
-		guest != nil && guest.Reason == virtualmachine.ReasonEvacuating
+	return guest != nil && guest.Reason == virtualmachine.ReasonEvacuating
 }
 
 func size(nodePool *v1alpha1.NodePool) int {
@@ -162,7 +165,7 @@ func (r *Reconciler) execute(ctx context.Context, nodePool *v1alpha1.NodePool, h
 	for _, machine := range machines {
 		taken.Insert(machine.Name)
 		if doomed.Has(machine.Name) {
-			if err := r.markSurplus(ctx, &machine, hash); err != nil {
+			if err := r.markSurplus(ctx, nodePool, &machine, hash); err != nil {
 				return err
 			}
 			if err := r.deleteMachine(ctx, nodePool, &machine); err != nil {
@@ -194,9 +197,12 @@ func newMachine(nodePool *v1alpha1.NodePool, name, hash string) *v1alpha1.Machin
 }
 
 // markSurplus says of a Machine before it is deleted that none will take its
-// place: nothing else tells it from one that somebody has deleted.
-func (r *Reconciler) markSurplus(ctx context.Context, machine *v1alpha1.Machine, hash string) error {
-	if outdated(machine, hash) || machine.Annotations[v1alpha1.AnnotationMachineSurplus] != "" {
+// place: nothing else tells it from one that somebody has deleted. One whose
+// management node is emptied is surplus where the pool has just been made smaller;
+// later it goes because another has taken its place.
+func (r *Reconciler) markSurplus(ctx context.Context, nodePool *v1alpha1.NodePool, machine *v1alpha1.Machine, hash string) error {
+	replaced := evacuating(machine) && nodePool.Status.ObservedGeneration == nodePool.Generation
+	if replaced || unwanted(machine, hash) {
 		return nil
 	}
 	before := machine.DeepCopy()

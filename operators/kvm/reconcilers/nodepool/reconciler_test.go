@@ -137,6 +137,7 @@ func TestReconcile(t *testing.T) {
 	t.Run("counts in hosted namespaces only", e.testNotHosted)
 	t.Run("at rest nothing is written", e.testAtRest)
 	t.Run("who leaves counts while the spec does not want it", e.testLeaving)
+	t.Run("who leaves an emptied node counts while it is one too many", e.testEmptied)
 	t.Run("a quota is named", e.testQuota)
 	t.Run("what is not known is not called ready", e.testUnknown)
 }
