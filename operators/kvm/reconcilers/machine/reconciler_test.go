@@ -58,13 +58,15 @@ func (s *suite) testAddressIsKept(t *testing.T) {
 		if port.Spec.IPAddress != "10.200.0.16" {
 			t.Errorf("%s: the port asks for %q, want what the guest has", what, port.Spec.IPAddress)
 		}
+		if known := m.get(t).Status.IPAddress; known != "10.200.0.16" {
+			t.Errorf("%s: the Machine says %q, want what the guest has", what, known)
+		}
 	}
 	asks("in use")
 	identity := port.Status
 	port.Status = v1alpha1.NetworkPortStatus{}
 	s.update(t, port)
 	asks("without status")
-	asks("without status, and the Machine says no address anymore")
 	port.Status = identity
 	s.update(t, port)
 	m.reconcile(t)
@@ -72,7 +74,6 @@ func (s *suite) testAddressIsKept(t *testing.T) {
 		t.Fatal(err)
 	}
 	asks("made anew")
-	asks("made anew, and the Machine says no address anymore")
 }
 
 func (s *suite) testLostTenant(t *testing.T) {

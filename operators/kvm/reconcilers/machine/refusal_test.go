@@ -126,8 +126,11 @@ func (s *suite) testQuota(t *testing.T) {
 	s.update(t, quota)
 	m.refused = true
 	m.reconcile(t)
-	names(t, m.expect(t, "no bootstrap data", v1alpha1.ConditionReady, metav1.ConditionFalse, "Refused"),
-		"Secret "+m.key.Name+"-bootstrap", "exceeded quota: few")
+	for _, conditionType := range []string{v1alpha1.ConditionReady, v1alpha1.ConditionBootstrapReady, v1alpha1.ConditionGuestRunning} {
+		names(t, m.expect(t, "no bootstrap data", conditionType, metav1.ConditionFalse, "Refused"),
+			"Secret "+m.key.Name+"-bootstrap", "exceeded quota: few")
+	}
+	m.expect(t, "the NIC is there", v1alpha1.ConditionNetworkReady, metav1.ConditionTrue, "Allocated")
 }
 
 func names(t *testing.T, condition metav1.Condition, parts ...string) {

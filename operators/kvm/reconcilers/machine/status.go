@@ -12,6 +12,7 @@ import (
 	"slipway.dev/api/v1alpha1"
 	"slipway.dev/kit/conditions"
 	"slipway.dev/kit/tenantapi"
+	"slipway.dev/operators/kvm/bootstrap"
 	"slipway.dev/operators/kvm/virtualmachine"
 )
 
@@ -46,8 +47,8 @@ func report(o *observation, wanted ...metav1.Condition) *slipwayac.MachineApplyC
 	fields := slipwayac.MachineStatus().
 		WithObservedGeneration(machine.Generation).
 		WithConditions(conditions.Apply(machine.Status.Conditions, machine.Generation, wanted...)...)
-	if o.port != nil && o.port.Status.IPAddress != "" {
-		fields.WithIPAddress(o.port.Status.IPAddress)
+	if known := address(o); known != "" {
+		fields.WithIPAddress(known)
 	}
 	if podCIDR := o.podCIDR(); podCIDR != "" {
 		fields.WithPodCIDR(podCIDR)
@@ -58,24 +59,41 @@ func report(o *observation, wanted ...metav1.Condition) *slipwayac.MachineApplyC
 }
 
 func networkCondition(o *observation) metav1.Condition {
-	name := o.machine.Name
 	if o.hasIdentity() {
 		return conditions.True(v1alpha1.ConditionNetworkReady, "Allocated", "")
 	}
+	return waitingForPort(o, v1alpha1.ConditionNetworkReady)
+}
+
+func waitingForPort(o *observation, conditionType string) metav1.Condition {
+	name := o.machine.Name
 	message := "NetworkPort " + name + " has no addresses yet"
 	if o.port != nil {
 		if ready := meta.FindStatusCondition(o.port.Status.Conditions, v1alpha1.ConditionReady); ready != nil && ready.Message != "" {
 			message = "NetworkPort " + name + ": " + ready.Message
 		}
 	}
-	return conditions.False(v1alpha1.ConditionNetworkReady, "WaitingForNetworkPort", message)
+	return waiting(o, conditionType, "WaitingForNetworkPort", message)
+}
+
+// waiting is that of a thing that waits for what the reason says; or, where the
+// API server has not taken an object, for that: nothing else is made until it has.
+func waiting(o *observation, conditionType, reason, message string) metav1.Condition {
+	if o.refused != nil {
+		reason, message = o.refused.Reason, o.refused.Message
+	}
+	return conditions.False(conditionType, reason, message)
 }
 
 func guestCondition(o *observation) metav1.Condition {
 	if o.vm == nil && o.imageMissing != "" {
 		return conditions.False(v1alpha1.ConditionGuestRunning, "ImageWithoutDigest", o.imageMissing)
 	}
-	return virtualmachine.GuestRunning(o.vm, o.vmi)
+	running := virtualmachine.GuestRunning(o.vm, o.vmi)
+	if o.vm == nil {
+		return waiting(o, running.Type, running.Reason, running.Message)
+	}
+	return running
 }
 
 // Reasons of BootstrapReady while the tenant has no token.
@@ -93,8 +111,10 @@ func bootstrapReady(o *observation, tokenErr error) metav1.Condition {
 		return conditions.False(conditionType, "InvalidSpec", conditions.FirstLine(o.invalid))
 	case o.bootstrap == nil && len(o.missing) > 0:
 		return conditions.False(conditionType, "WaitingForSecret", strings.Join(o.missing, ", ")+" missing")
+	case o.bootstrap == nil && !o.hasIdentity():
+		return waitingForPort(o, conditionType)
 	case o.bootstrap == nil:
-		return conditions.False(conditionType, "WaitingForNetworkPort", "NetworkPort "+o.machine.Name+" has no addresses yet")
+		return waiting(o, conditionType, "WaitingForSecret", "Secret "+bootstrap.SecretName(o.machine.Name)+" is not written yet")
 	case o.tenant == nil && known.Status == metav1.ConditionTrue:
 		return known // what the tenant has once taken is done
 	case o.down != nil:
