@@ -121,13 +121,15 @@ func setup(ctx context.Context, manager ctrl.Manager, options machine.Options, c
 		return fmt.Errorf("set up NodePools: %w", err)
 	}
 	machines := &machine.Reconciler{
-		Client: c, Writer: apply.NewWriter(c, machine.Owner), Tenants: fleet, Events: machine.Events{EventRecorder: events},
-		Options: options, Clock: clock,
+		Client: c, Writer: apply.NewWriter(c, machine.Owner), Tenants: fleet, Refusals: fleet.Refusals,
+		Events: machine.Events{EventRecorder: events}, Options: options, Clock: clock,
 	}
 	if err := machines.SetupWithManager(ctx, manager, fleet); err != nil {
 		return fmt.Errorf("set up Machines: %w", err)
 	}
-	requests := &csr.Reconciler{Client: c, Tenants: fleet, Requests: fleet.Requests, Events: csr.Events{EventRecorder: events}}
+	requests := &csr.Reconciler{
+		Client: c, Tenants: fleet, Requests: fleet.Requests, Refusals: fleet.Refusals, Events: csr.Events{EventRecorder: events},
+	}
 	if err := requests.SetupWithManager(manager); err != nil {
 		return fmt.Errorf("set up certificate approval: %w", err)
 	}

@@ -2,28 +2,19 @@ package main
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
 	"errors"
 	"fmt"
-	"net"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	certificatesv1 "k8s.io/api/certificates/v1"
 	corev1 "k8s.io/api/core/v1"
 	eventsv1 "k8s.io/api/events/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/intstr"
-	"k8s.io/client-go/rest"
 	kubevirtv1 "kubevirt.io/api/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -97,9 +88,23 @@ func TestWorker(t *testing.T) {
 // testGuestHangs leaves a guest that does not join alone as long as it may take, and starts it anew after that.
 func (w *world) testGuestHangs(t *testing.T, machine string) {
 	hanging := reads(t, w.management, w.namespace, machine, &kubevirtv1.VirtualMachineInstance{}, nil)
-	w.wake(t, machine, "early")
-	w.clock.ahead.Add(int64(11 * time.Minute))
-	w.wake(t, machine, "late")
+	w.clock.ahead.Add(int64(9 * time.Minute))
+	for range 2 { // that it was looked at shows in what is repaired; the second time, the first one is over
+		port := reads(t, w.management, w.namespace, machine, &v1alpha1.NetworkPort{}, nil)
+		w.edit(t, port, func() { port.Spec.IPAddress = "" })
+		reads(t, w.management, w.namespace, machine, &v1alpha1.NetworkPort{}, func(port *v1alpha1.NetworkPort) error {
+			if port.Spec.IPAddress == "" {
+				return errors.New("not repaired")
+			}
+			return nil
+		})
+	}
+	early := reads(t, w.management, w.namespace, machine, &kubevirtv1.VirtualMachineInstance{}, nil)
+	if early.UID != hanging.UID || early.DeletionTimestamp != nil {
+		t.Error("a guest that still has time was started anew")
+	}
+	w.clock.ahead.Add(int64(2 * time.Minute))
+	w.wake(t, machine)
 	w.sees(t, "GuestDidNotJoin")
 	w.clock.ahead.Store(0)
 	gone(t, w.management, w.namespace, machine, &kubevirtv1.VirtualMachineInstance{})
@@ -113,32 +118,18 @@ func (w *world) testGuestHangs(t *testing.T, machine string) {
 }
 
 // wake makes an event of a Machine.
-func (w *world) wake(t *testing.T, machine, why string) {
+func (w *world) wake(t *testing.T, machine string) {
 	t.Helper()
 	m := reads(t, w.management, w.namespace, machine, &v1alpha1.Machine{}, nil)
-	before := m.DeepCopy()
-	m.Annotations["test"] = why
-	if err := w.management.Patch(t.Context(), m, client.MergeFrom(before)); err != nil {
-		t.Fatal(err)
-	}
+	w.edit(t, m, func() { m.Annotations["test"] = "woken" })
 }
 
-func (w *world) testServingCertificate(t *testing.T, machine, address string) {
-	greedy := w.requestCertificate(t, machine, net.ParseIP("10.200.0.10"))
-	w.sees(t, "CertificateNotApproved")
-	repair := w.webhook(t, "broken.example.com", schema.GroupResource{Group: certificatesv1.GroupName, Resource: "certificatesigningrequests/approval"}, fails)
-	own := w.requestCertificate(t, machine, net.ParseIP(address))
-	w.hears(t, "ApprovalRefused", "webhook broken.example.com of the tenant")
-	repair()
-	reads(t, w.tenant, "", own, &certificatesv1.CertificateSigningRequest{}, func(csr *certificatesv1.CertificateSigningRequest) error {
-		if len(csr.Status.Conditions) != 1 || csr.Status.Conditions[0].Type != certificatesv1.CertificateApproved {
-			return fmt.Errorf("conditions %v", csr.Status.Conditions)
-		}
-		return nil
-	})
-	left := reads(t, w.tenant, "", greedy, &certificatesv1.CertificateSigningRequest{}, nil)
-	if len(left.Status.Conditions) > 0 {
-		t.Errorf("a certificate for the API server's address: %v", left.Status.Conditions)
+func (w *world) edit(t *testing.T, object client.Object, change func()) {
+	t.Helper()
+	before := object.DeepCopyObject().(client.Object)
+	change()
+	if err := w.management.Patch(t.Context(), object, client.MergeFrom(before)); err != nil {
+		t.Fatal(err)
 	}
 }
 
@@ -368,67 +359,4 @@ func (w *world) nothingLeft(t *testing.T, machine string) {
 	gone(t, w.management, w.namespace, machine, &v1alpha1.NetworkPort{})
 	gone(t, w.management, w.namespace, machine+"-bootstrap", &corev1.Secret{})
 	gone(t, w.tenant, "", machine, &corev1.Node{})
-}
-
-// testClientCertificate: with its token a guest becomes its own Machine, and no other.
-func (w *world) testClientCertificate(t *testing.T, machine, tokenID string) {
-	impostor := w.requestClientCertificate(t, machine, "abcdef")
-	w.sees(t, "CertificateNotApproved")
-	own := w.requestClientCertificate(t, machine, tokenID)
-	reads(t, w.tenant, "", own, &certificatesv1.CertificateSigningRequest{}, func(csr *certificatesv1.CertificateSigningRequest) error {
-		if len(csr.Status.Conditions) != 1 || csr.Status.Conditions[0].Type != certificatesv1.CertificateApproved {
-			return fmt.Errorf("conditions %v", csr.Status.Conditions)
-		}
-		return nil
-	})
-	left := reads(t, w.tenant, "", impostor, &certificatesv1.CertificateSigningRequest{}, nil)
-	if len(left.Status.Conditions) > 0 {
-		t.Errorf("a certificate with another Machine's token: %v", left.Status.Conditions)
-	}
-}
-
-// requestClientCertificate asks for a client certificate as a guest does that has a bootstrap token.
-func (w *world) requestClientCertificate(t *testing.T, machine, tokenID string) (name string) {
-	t.Helper()
-	guest := rest.ImpersonationConfig{UserName: "system:bootstrap:" + tokenID, Groups: []string{"system:bootstrappers", v1alpha1.GroupBootstrappers}}
-	return w.request(t, guest, certificatesv1.KubeAPIServerClientKubeletSignerName, certificatesv1.UsageClientAuth,
-		&x509.CertificateRequest{Subject: nodeSubject(machine)})
-}
-
-// requestCertificate asks for a serving certificate as the machine's kubelet.
-func (w *world) requestCertificate(t *testing.T, machine string, address net.IP) (name string) {
-	t.Helper()
-	kubelet := rest.ImpersonationConfig{UserName: "system:node:" + machine, Groups: []string{"system:nodes"}}
-	return w.request(t, kubelet, certificatesv1.KubeletServingSignerName, certificatesv1.UsageServerAuth,
-		&x509.CertificateRequest{Subject: nodeSubject(machine), DNSNames: []string{machine}, IPAddresses: []net.IP{address}})
-}
-
-func nodeSubject(machine string) pkix.Name {
-	return pkix.Name{CommonName: "system:node:" + machine, Organization: []string{"system:nodes"}}
-}
-
-// request makes a certificate signing request in the tenant, as that user.
-func (w *world) request(
-	t *testing.T, user rest.ImpersonationConfig, signer string, usage certificatesv1.KeyUsage, template *x509.CertificateRequest,
-) (name string) {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	der, err := x509.CreateCertificateRequest(rand.Reader, template, key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	config := rest.CopyConfig(w.tenantREST)
-	config.Impersonate = user
-	csr := &certificatesv1.CertificateSigningRequest{
-		ObjectMeta: metav1.ObjectMeta{GenerateName: "csr-"},
-		Spec: certificatesv1.CertificateSigningRequestSpec{
-			SignerName: signer, Usages: []certificatesv1.KeyUsage{certificatesv1.UsageDigitalSignature, usage},
-			Request: pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: der}),
-		},
-	}
-	w.create(t, newClient(t, config), csr)
-	return csr.Name
 }

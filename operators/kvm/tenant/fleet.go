@@ -34,6 +34,8 @@ type Fleet struct {
 	Machines chan event.TypedGenericEvent[types.NamespacedName]
 	// Requests are the certificate signing requests that wait for a decision.
 	Requests *Requests
+	// Refusals are why some of them are not approved.
+	Refusals *Refusals
 }
 
 // eventBuffer keeps a tenant's informers from waiting for a controller that is busy.
@@ -54,8 +56,9 @@ func New(scheme *runtime.Scheme, live client.Reader) (*Fleet, error) {
 	f := &Fleet{
 		live:     live,
 		Machines: make(chan event.TypedGenericEvent[types.NamespacedName], eventBuffer),
-		Requests: newRequests(),
 	}
+	f.Refusals = NewRefusals(f.wake)
+	f.Requests = newRequests(f.Refusals)
 	f.clusters = &tenantapi.Clusters{
 		Scheme: scheme,
 		Mapper: mapper,
@@ -132,6 +135,14 @@ func awaitAccess(ctx context.Context, reader client.Reader) error {
 	})
 }
 
+// wake has a Machine looked at.
+func (f *Fleet) wake(ctx context.Context, machine types.NamespacedName) {
+	select {
+	case f.Machines <- event.TypedGenericEvent[types.NamespacedName]{Object: machine}:
+	case <-ctx.Done():
+	}
+}
+
 // nodes tells of Nodes that have changed in what is kept of them: a heartbeat's
 // other contents are nobody's business.
 func (f *Fleet) nodes(ctx context.Context, namespace string) toolscache.ResourceEventHandler {
@@ -143,10 +154,7 @@ func (f *Fleet) nodes(ctx context.Context, namespace string) toolscache.Resource
 		if !ok {
 			return
 		}
-		select {
-		case f.Machines <- event.TypedGenericEvent[types.NamespacedName]{Object: types.NamespacedName{Namespace: namespace, Name: node.Name}}:
-		case <-ctx.Done():
-		}
+		f.wake(ctx, types.NamespacedName{Namespace: namespace, Name: node.Name})
 	}
 	return toolscache.ResourceEventHandlerFuncs{
 		AddFunc: changed,

@@ -22,11 +22,17 @@ type Requests struct {
 	mu      sync.Mutex
 	waiting map[string]sets.Set[string]
 	// last has the name that was taken last.
-	last map[string]string
+	last     map[string]string
+	refusals *Refusals
 }
 
-func newRequests() *Requests {
-	return &Requests{Events: make(chan event.TypedGenericEvent[string], eventBuffer), waiting: map[string]sets.Set[string]{}, last: map[string]string{}}
+func newRequests(refusals *Refusals) *Requests {
+	return &Requests{
+		Events:   make(chan event.TypedGenericEvent[string], eventBuffer),
+		waiting:  map[string]sets.Set[string]{},
+		last:     map[string]string{},
+		refusals: refusals,
+	}
 }
 
 // Wait reports whether a tenant has requests that wait.
@@ -67,6 +73,12 @@ func (r *Requests) Return(namespace string, names ...string) {
 	r.waiting[namespace].Insert(names...)
 }
 
+func (r *Requests) remove(namespace, name string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.waiting[namespace].Delete(name)
+}
+
 func (r *Requests) forget(namespace string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -100,9 +112,8 @@ func (r *Requests) handler(ctx context.Context, namespace string) toolscache.Res
 				o = tombstone.Obj
 			}
 			if object, ok := o.(client.Object); ok {
-				r.mu.Lock()
-				defer r.mu.Unlock()
-				r.waiting[namespace].Delete(object.GetName())
+				r.remove(namespace, object.GetName())
+				r.refusals.withdrawn(ctx, namespace, object.GetName())
 			}
 		},
 	}

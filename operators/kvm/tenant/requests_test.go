@@ -1,11 +1,13 @@
 package tenant
 
 import (
+	"context"
 	"fmt"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
@@ -17,7 +19,7 @@ func request(name string) *metav1.PartialObjectMetadata {
 // A tenant that floods waits for itself: whoever comes later is served from the
 // same queue of tenants, a few requests in each turn.
 func TestRequestsAreTakenInTurns(t *testing.T) {
-	r := newRequests()
+	r := newRequests(NewRefusals(func(context.Context, types.NamespacedName) {}))
 	flooding, other := r.handler(t.Context(), "flooding"), r.handler(t.Context(), "other")
 	for n := range 100 {
 		flooding.OnAdd(request(fmt.Sprintf("r%02d", n)), false)

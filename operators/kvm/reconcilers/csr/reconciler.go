@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"time"
 
 	certificatesv1 "k8s.io/api/certificates/v1"
@@ -22,6 +23,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"slipway.dev/api/v1alpha1"
+	"slipway.dev/kit/conditions"
 	"slipway.dev/kit/grants"
 	"slipway.dev/kit/tenantapi"
 	"slipway.dev/operators/kvm/approval"
@@ -45,6 +47,8 @@ type Reconciler struct {
 	Client   client.Client
 	Tenants  Tenants
 	Requests *tenant.Requests
+	// Refusals is where Machines learn why a request of theirs is not approved.
+	Refusals *tenant.Refusals
 	Events   Events
 }
 
@@ -116,11 +120,19 @@ func (r *Reconciler) decide(ctx context.Context, c *tenantapi.Tenant, namespace,
 		return client.IgnoreNotFound(err)
 	}
 	machineName, fromKubelet := approval.MachineName(&request.Spec)
-	if decided(request) || !fromKubelet {
+	if !fromKubelet {
+		return nil
+	}
+	key := types.NamespacedName{Namespace: namespace, Name: machineName}
+	switch {
+	case is(request, certificatesv1.CertificateApproved): // by somebody else, or before a restart
+		r.Refusals.Approved(ctx, key, request.Spec.SignerName)
+		return nil
+	case is(request, certificatesv1.CertificateDenied):
 		return nil
 	}
 	machine := &v1alpha1.Machine{}
-	err = r.Client.Get(ctx, types.NamespacedName{Namespace: namespace, Name: machineName}, machine)
+	err = r.Client.Get(ctx, key, machine)
 	if client.IgnoreNotFound(err) != nil {
 		return fmt.Errorf("get Machine: %w", err)
 	}
@@ -132,13 +144,21 @@ func (r *Reconciler) decide(ctx context.Context, c *tenantapi.Tenant, namespace,
 	if err != nil {
 		return err
 	}
+	refusal := tenant.Refusal{Request: name, Signer: request.Spec.SignerName}
 	if err := approval.Decide(&request.Spec, known); err != nil {
 		r.Events.notApproved(machine, name, err)
+		refusal.Message = conditions.FirstLine("CertificateSigningRequest " + name + " is left pending: " + err.Error())
+		r.Refusals.Add(ctx, key, refusal)
 		return nil
 	}
 	err = c.Do(ctx, func(ctx context.Context, live client.Client) error { return approve(ctx, live, request, machineName) })
 	if refused := (*tenantapi.RefusedError)(nil); errors.As(err, &refused) {
 		r.Events.notTaken(machine, refused)
+		_, refusal.Message = refused.Explain()
+		r.Refusals.Add(ctx, key, refusal)
+	}
+	if err == nil {
+		r.Refusals.Approved(ctx, key, request.Spec.SignerName)
 	}
 	return err
 }
@@ -178,11 +198,8 @@ func approve(ctx context.Context, c client.Client, request *certificatesv1.Certi
 	return nil
 }
 
-func decided(request *certificatesv1.CertificateSigningRequest) bool {
-	for _, condition := range request.Status.Conditions {
-		if condition.Type == certificatesv1.CertificateApproved || condition.Type == certificatesv1.CertificateDenied {
-			return true
-		}
-	}
-	return false
+func is(request *certificatesv1.CertificateSigningRequest, decision certificatesv1.RequestConditionType) bool {
+	return slices.ContainsFunc(request.Status.Conditions, func(c certificatesv1.CertificateSigningRequestCondition) bool {
+		return c.Type == decision
+	})
 }

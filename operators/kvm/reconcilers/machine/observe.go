@@ -55,6 +55,8 @@ type observation struct {
 	tenant *tenantapi.Tenant
 	down   *tenantapi.NotConnectedError
 	node   *corev1.Node
+	// certificate says why one that the worker asked for is not approved.
+	certificate *tenant.Refusal
 	// tenantGoing is true when the whole tenant is being deleted.
 	tenantGoing bool
 }
@@ -64,7 +66,7 @@ func (r *Reconciler) observe(ctx context.Context, key types.NamespacedName) (*ob
 	if machine == nil || err != nil {
 		return nil, err
 	}
-	o := &observation{now: r.Clock.Now(), machine: machine}
+	o := &observation{now: r.Clock.Now(), machine: machine, certificate: r.Refusals.Of(key)}
 	if o.namespace, err = tenant.Hosted(ctx, r.Client, key.Namespace); err != nil {
 		return nil, err
 	}

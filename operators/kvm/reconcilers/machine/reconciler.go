@@ -61,9 +61,11 @@ type Reconciler struct {
 	// Writer has this controller's field owner, Owner.
 	Writer  *apply.Writer
 	Tenants Tenants
-	Events  Events
-	Options Options
-	Clock   clock.PassiveClock
+	// Refusals are why workers get no certificate.
+	Refusals *tenant.Refusals
+	Events   Events
+	Options  Options
+	Clock    clock.PassiveClock
 
 	issued issued
 	pace   pace
@@ -79,6 +81,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	if o == nil {
 		r.issued.forget(request.NamespacedName)
 		r.pace.forget(request.NamespacedName)
+		r.Refusals.Forget(request.NamespacedName)
 		return ctrl.Result{}, nil
 	}
 	if o.machine.DeletionTimestamp != nil {

@@ -16,6 +16,7 @@ import (
 
 	"slipway.dev/api/v1alpha1"
 	"slipway.dev/kit/tenantapi"
+	"slipway.dev/operators/kvm/tenant"
 )
 
 // A tenant's own webhook, and what else of a tenant is in the way, is named.
@@ -25,6 +26,7 @@ func TestRefusals(t *testing.T) {
 	t.Run("of a token's removal", s.testRemovalRefused)
 	t.Run("of a Node", s.testCordonRefused)
 	t.Run("of an eviction", s.testEvictionRefused)
+	t.Run("of certificates", s.testCertificateRefused)
 	t.Run("of a quota", s.testQuota)
 	t.Run("of a tenant that holds too much", s.testTooMuch)
 }
@@ -71,6 +73,31 @@ func (s *suite) testRemovalRefused(t *testing.T) {
 	m.refused = false
 	m.reconcile(t)
 	m.expect(t, "removed", v1alpha1.ConditionBootstrapReady, metav1.ConditionTrue, "NodeJoined")
+}
+
+// testCertificateRefused: the status says of a worker that gets no certificate why.
+func (s *suite) testCertificateRefused(t *testing.T) {
+	m := s.booted(t, "certificate")
+	refusals := m.reconciler.Refusals
+	refusals.Add(t.Context(), m.key, tenant.Refusal{Request: "csr-1", Signer: "client", Message: "CertificateSigningRequest csr-1 is left pending: no"})
+	m.reconcile(t)
+	for _, conditionType := range []string{v1alpha1.ConditionNodeReady, v1alpha1.ConditionReady} {
+		names(t, m.expect(t, "no client certificate", conditionType, metav1.ConditionFalse, "NotRegistered"),
+			"Node "+m.key.Name+" has not registered yet; CertificateSigningRequest csr-1 is left pending: no")
+	}
+	m.join(t)
+	refusals.Approved(t.Context(), m.key, "client")
+	refusals.Add(t.Context(), m.key, tenant.Refusal{Request: "csr-2", Signer: "serving", Message: "webhook policy.example.com of the tenant refused it"})
+	for range 3 {
+		m.reconcile(t)
+	}
+	names(t, m.expect(t, "no serving certificate", v1alpha1.ConditionNodeReady, metav1.ConditionTrue, "NodeReady"), "webhook policy.example.com of the tenant")
+	m.expect(t, "it runs pods nevertheless", v1alpha1.ConditionReady, metav1.ConditionTrue, "Ready")
+	refusals.Approved(t.Context(), m.key, "serving")
+	m.reconcile(t)
+	if ready := m.expect(t, "approved", v1alpha1.ConditionNodeReady, metav1.ConditionTrue, "NodeReady"); ready.Message != "" {
+		t.Errorf("NodeReady still says %q", ready.Message)
+	}
 }
 
 func (s *suite) testCordonRefused(t *testing.T) {

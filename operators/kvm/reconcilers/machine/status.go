@@ -166,12 +166,23 @@ func unheard(o *observation) metav1.Condition {
 // reasonNotRegistered is that of a Node that has never been there.
 const reasonNotRegistered = "NotRegistered"
 
+// nodeCondition says of a Node also which certificate its worker waits for:
+// without one it does not become a Node, or one that cannot be asked for logs.
 func nodeCondition(o *observation) metav1.Condition {
-	const conditionType = v1alpha1.ConditionNodeReady
-	name := o.machine.Name
 	if o.tenant == nil {
 		return unheard(o)
 	}
+	condition := registered(o)
+	if o.certificate == nil {
+		return condition
+	}
+	condition.Message = strings.TrimPrefix(condition.Message+"; "+o.certificate.Message, "; ")
+	return condition
+}
+
+func registered(o *observation) metav1.Condition {
+	const conditionType = v1alpha1.ConditionNodeReady
+	name := o.machine.Name
 	if o.node == nil {
 		return conditions.False(conditionType, reasonNotRegistered, "Node "+name+" has not registered yet")
 	}

@@ -11,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/events"
@@ -25,6 +26,7 @@ import (
 	"slipway.dev/kit/tenantapi"
 	"slipway.dev/kit/testenv"
 	"slipway.dev/operators/kvm/reconcilers/machine"
+	"slipway.dev/operators/kvm/tenant"
 )
 
 const (
@@ -120,20 +122,21 @@ func (s *suite) machine(t *testing.T, namespace *corev1.Namespace) *subject {
 	result.tenants.set(s, interceptor.Funcs{})
 	result.reconciler = &machine.Reconciler{
 		Client: s.counting, Writer: apply.NewWriter(s.counting, machine.Owner), Tenants: result.tenants,
-		Events: machine.Events{EventRecorder: events.NewFakeRecorder(100)}, Clock: s.clock,
+		Refusals: tenant.NewRefusals(func(context.Context, types.NamespacedName) {}),
+		Events:   machine.Events{EventRecorder: events.NewFakeRecorder(100)}, Clock: s.clock,
 		Options: machine.Options{Registry: "registry.test", DrainTimeout: drainTimeout, JoinTimeout: joinTimeout},
 	}
 	return result
 }
 
 // hosted is a Machine in the hosted namespace of a tenant.
-func (s *suite) hosted(t *testing.T, tenant string) *subject {
+func (s *suite) hosted(t *testing.T, name string) *subject {
 	t.Helper()
 	s.clock.SetTime(time.Now())
-	hosted := v1alpha1.HostedNamespace("team", tenant)
+	hosted := v1alpha1.HostedNamespace("team", name)
 	return s.machine(t, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{
 		Name: hosted, Annotations: map[string]string{v1alpha1.AnnotationTenantUID: "uid"},
-		Labels: map[string]string{v1alpha1.LabelTenant: hosted, v1alpha1.LabelTenantName: tenant, v1alpha1.LabelTenantNamespace: "team"},
+		Labels: map[string]string{v1alpha1.LabelTenant: hosted, v1alpha1.LabelTenantName: name, v1alpha1.LabelTenantNamespace: "team"},
 	}})
 }
 
