@@ -219,7 +219,6 @@ func (s *suite) testDrainEnds(t *testing.T) {
 	m.expect(t, "time is up", v1alpha1.ConditionDrained, metav1.ConditionFalse, "TimedOut")
 }
 
-// testBusy: a tenant that is asked enough already is left alone, which is no error.
 // testLostKubeconfig: that the tenant cannot be reached is no sign that there is no Node.
 func (s *suite) testLostKubeconfig(t *testing.T) {
 	m := s.ready(t, "kubeconfig")
@@ -237,6 +236,7 @@ func (s *suite) testLostKubeconfig(t *testing.T) {
 	}
 }
 
+// testBusy: a tenant that is asked enough already is left alone, which is no error.
 func (s *suite) testBusy(t *testing.T) {
 	var release func()
 	m := s.booted(t, "busy", func(m *subject) { release = m.occupy(t) })
