@@ -41,7 +41,6 @@ var unexercised = []audit.Exception{
 	{Account: "network-operator", Verb: "delete", Resource: "networkports.slipway.dev", Reason: "ports that outlive those who asked for them; in stories these remove them first"},
 	{Account: "kvm-operator", Verb: "delete", Resource: "virtualmachineinstances.kubevirt.io", Reason: "no guest of a story runs and does not join"},
 	{Account: "kvm-operator", Verb: "patch", Resource: "events.events.k8s.io", Reason: repeated},
-	{Account: "dns-operator", Verb: "create", Resource: "events.events.k8s.io", Reason: "no records of a story outlast the time that deletion waits for them"},
 	{Account: "dns-operator", Verb: "patch", Resource: "events.events.k8s.io", Reason: repeated},
 }
 

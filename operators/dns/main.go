@@ -88,7 +88,7 @@ func run(s settings) error {
 	verifier := &tenantdns.Verifier{
 		Client:         manager.GetClient(),
 		Live:           manager.GetAPIReader(),
-		Events:         manager.GetEventRecorder("dns-operator"),
+		Events:         tenantdns.Events{EventRecorder: manager.GetEventRecorder("dns-operator")},
 		Server:         authority.Server{Address: s.authoritativeServer},
 		BaseDomain:     s.baseDomain,
 		RemovalTimeout: s.removalTimeout,

@@ -2,9 +2,10 @@ package zone
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
 // Question is the name to ask for in order to see a name's records.
@@ -23,9 +24,38 @@ type Answer struct {
 	Err error
 }
 
-// Missing says, for the first record that the answers do not fulfil, what is
-// missing; it is empty when all are served exactly. Answers are by record name.
-func Missing(records []Record, answers map[string]Answer) string {
+// Judge is the condition Ready of a tenant for which the server gave these
+// answers, by name, and the names that it reports: a withdrawn one until the
+// server answers nothing for it. done is false while something is awaited.
+func (p Plan) Judge(answers map[string]Answer) (names Names, ready metav1.Condition, done bool) {
+	names = p.Names
+	if p.Withdrawn.API != "" {
+		names.API = p.Withdrawn.API
+	}
+	if p.Withdrawn.Apps != "" {
+		names.Apps = p.Withdrawn.Apps
+	}
+	problem := missing(p.Records, answers)
+	if problem == "" {
+		problem = Remaining(p.Withdrawn.List(), answers)
+	}
+	switch {
+	case problem != "":
+		return names, waitingForServer(problem), false
+	case p.Verdict != nil:
+		return p.Names, *p.Verdict, true
+	}
+	return p.Names, served(), true
+}
+
+// Questions are the names that the server is asked for before a plan is judged.
+func (p Plan) Questions() []string {
+	return append(RecordNames(p.Records), p.Withdrawn.List()...)
+}
+
+// missing says, for the first record that the answers do not fulfil, what is
+// missing; it is empty when all are served exactly.
+func missing(records []Record, answers map[string]Answer) string {
 	for _, record := range records {
 		switch answer := answers[record.Name]; {
 		case answer.Err != nil:
@@ -37,10 +67,10 @@ func Missing(records []Record, answers map[string]Answer) string {
 	return ""
 }
 
-// Remaining says which name is still answered for, or may be; it is empty when
-// none is.
-func Remaining(answers map[string]Answer) string {
-	for _, name := range slices.Sorted(maps.Keys(answers)) {
+// Remaining says which of the names is still answered for, or may be; it is empty
+// when none is.
+func Remaining(names []string, answers map[string]Answer) string {
+	for _, name := range slices.Sorted(slices.Values(names)) {
 		switch answer := answers[name]; {
 		case answer.Err != nil:
 			return fmt.Sprintf("%s: %v", name, answer.Err)

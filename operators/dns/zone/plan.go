@@ -2,6 +2,7 @@ package zone
 
 import (
 	"fmt"
+	"slices"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -10,8 +11,11 @@ import (
 
 // Plan is what a tenant shall have, or why it has nothing.
 type Plan struct {
+	// Names are those that have records.
 	Names   Names
 	Records []Record
+	// Withdrawn are names that had records, and may still be served.
+	Withdrawn Names
 	// Verdict is the condition Ready of a tenant without records to publish; nil
 	// where the authoritative server decides.
 	Verdict *metav1.Condition
@@ -33,16 +37,47 @@ func PlanOf(tenant *v1alpha1.TenantDNS, namespace *metav1.PartialObjectMetadata,
 	}
 	names, err := NamesOf(tenant.Spec, baseDomain)
 	if err != nil {
-		return Plan{Verdict: new(invalid(err))}
+		return Plan{Names: Reported(tenant), Verdict: new(invalid(err))}
 	}
 	records, err := Records(tenant.Spec, names)
-	switch {
-	case err != nil:
-		return Plan{Names: names, Verdict: new(invalid(err))}
-	case len(records) == 0:
-		return Plan{Verdict: new(nothingToPublish()), Withdraw: true}
+	if err != nil {
+		return Plan{Names: Reported(tenant), Verdict: new(invalid(err))}
 	}
-	return Plan{Names: names, Records: records}
+	published := names.only(RecordNames(records))
+	plan := Plan{Names: published, Records: records}
+	// Names below another base domain may be in a zone that the server does not have.
+	for _, name := range Reported(tenant).List() {
+		switch {
+		case name == names.API && published.API == "":
+			plan.Withdrawn.API = name
+		case name == names.Apps && published.Apps == "":
+			plan.Withdrawn.Apps = name
+		}
+	}
+	if len(records) == 0 {
+		plan.Verdict, plan.Withdraw = new(nothingToPublish()), true
+	}
+	return plan
+}
+
+// Reported are the names in a status: those that have records, and those that were
+// still served without when it was written.
+func Reported(tenant *v1alpha1.TenantDNS) Names {
+	return Names{API: tenant.Status.APIName, Apps: tenant.Status.AppsName}
+}
+
+// Published are the names that a TenantDNS may have records of: those that were
+// reported, also when the base domain has changed since, and those of its spec,
+// as the report on them may not have been written.
+func Published(tenant *v1alpha1.TenantDNS, baseDomain string) []string {
+	published := Reported(tenant).List()
+	if names, err := NamesOf(tenant.Spec, baseDomain); err == nil {
+		if records, err := Records(tenant.Spec, names); err == nil {
+			published = append(published, RecordNames(records)...)
+		}
+	}
+	slices.Sort(published)
+	return slices.Compact(published)
 }
 
 // misplaced says why a TenantDNS does not count; empty where it does. Whoever

@@ -1,6 +1,7 @@
 package zone
 
 import (
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	slipwayac "slipway.dev/api/applyconfiguration/api/v1alpha1"
@@ -10,9 +11,15 @@ import (
 
 const conditionReady = "Ready"
 
-// Ready says that every record is served as desired.
-func Ready() metav1.Condition {
-	return conditions.True(conditionReady, "Served", "")
+// Reasons of the condition Ready of which events tell, or not.
+const (
+	ReasonServed    = "Served"
+	ReasonNotHosted = "NotHosted"
+)
+
+// served says that every record is served as desired, and nothing else.
+func served() metav1.Condition {
+	return conditions.True(conditionReady, ReasonServed, "")
 }
 
 // invalid says that the spec cannot be fulfilled, and why.
@@ -22,7 +29,7 @@ func invalid(cause error) metav1.Condition {
 
 // notHosted says why a TenantDNS does not count where it is.
 func notHosted(cause string) metav1.Condition {
-	return conditions.False(conditionReady, "NotHosted", cause)
+	return conditions.False(conditionReady, ReasonNotHosted, cause)
 }
 
 // nothingToPublish is as it should be: a tenant that is not exposed outside the
@@ -31,8 +38,8 @@ func nothingToPublish() metav1.Condition {
 	return conditions.True(conditionReady, "NothingToPublish", "spec.apiTargets and spec.appsTargets are empty")
 }
 
-// WaitingForServer says which name is not served as desired.
-func WaitingForServer(missing string) metav1.Condition {
+// waitingForServer says which name is not served as desired.
+func waitingForServer(missing string) metav1.Condition {
 	return conditions.False(conditionReady, "WaitingForAuthoritativeServer", missing)
 }
 
@@ -41,13 +48,22 @@ func Deleting(remaining string) metav1.Condition {
 	return conditions.False(conditionReady, "Deleting", remaining)
 }
 
-// Report is the status of a tenant with these names; none where none is published.
+// IsServed is true of a status that says so.
+func IsServed(tenant *v1alpha1.TenantDNS) bool {
+	ready := meta.FindStatusCondition(tenant.Status.Conditions, conditionReady)
+	return ready != nil && ready.Reason == ReasonServed
+}
+
+// Report is the status of a tenant with these names, of which each may be empty.
 func Report(tenant *v1alpha1.TenantDNS, names Names, ready metav1.Condition) *slipwayac.TenantDNSApplyConfiguration {
 	status := slipwayac.TenantDNSStatus().
 		WithObservedGeneration(tenant.Generation).
 		WithConditions(conditions.Apply(tenant.Status.Conditions, tenant.Generation, ready)...)
-	if names != (Names{}) {
-		status.WithAPIName(names.API).WithAppsName(names.Apps)
+	if names.API != "" {
+		status.WithAPIName(names.API)
+	}
+	if names.Apps != "" {
+		status.WithAppsName(names.Apps)
 	}
 	return slipwayac.TenantDNS(tenant.Name, tenant.Namespace).WithStatus(status)
 }

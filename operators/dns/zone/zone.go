@@ -47,12 +47,20 @@ func NamesOf(spec v1alpha1.TenantDNSSpec, baseDomain string) (Names, error) {
 	return names, nil
 }
 
-// List returns the names, and none where there are none.
+// List returns those names that are not empty.
 func (n Names) List() []string {
-	if n == (Names{}) {
-		return nil
+	return slices.DeleteFunc([]string{n.API, n.Apps}, func(name string) bool { return name == "" })
+}
+
+// only returns those names that are among some others.
+func (n Names) only(others []string) Names {
+	if !slices.Contains(others, n.API) {
+		n.API = ""
 	}
-	return []string{n.API, n.Apps}
+	if !slices.Contains(others, n.Apps) {
+		n.Apps = ""
+	}
+	return n
 }
 
 // include reports whether a name is one of these, or below the wildcard.

@@ -2,7 +2,9 @@ package zone
 
 import (
 	"errors"
+	"maps"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 
@@ -227,7 +229,7 @@ func TestMissing(t *testing.T) {
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			if got := Missing(records, test.answers); got != test.want {
+			if got := missing(records, test.answers); got != test.want {
 				t.Errorf("got %q, want %q", got, test.want)
 			}
 		})
@@ -246,7 +248,7 @@ func TestRemaining(t *testing.T) {
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			if got := Remaining(test.answers); got != test.want {
+			if got := Remaining(slices.Collect(maps.Keys(test.answers)), test.answers); got != test.want {
 				t.Errorf("got %q, want %q", got, test.want)
 			}
 		})

@@ -70,7 +70,7 @@ func newEnvironment(t *testing.T) *environment {
 	e.verifier = &Verifier{
 		Client:         e.cached,
 		Live:           manager.GetAPIReader(),
-		Events:         manager.GetEventRecorder("dns-operator"),
+		Events:         Events{EventRecorder: manager.GetEventRecorder("dns-operator")},
 		Server:         slowServer{authority.Server{Address: e.bind.Address}},
 		BaseDomain:     bindtest.Zone,
 		RemovalTimeout: removalTimeout,

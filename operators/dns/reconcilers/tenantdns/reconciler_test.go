@@ -61,6 +61,7 @@ func (e *environment) testLife(t *testing.T) {
 	e.bind.Run(t)
 	e.bind.Set(t, apiName, "60 IN A 192.0.2.3")
 	e.awaitReason(t, tenant, "Served", "")
+	e.checkEvents(t, tenant, map[string]string{"NamesServed": apiName + ", " + appsName})
 
 	// Deleted, it stays until its names are gone from the server.
 	if err := e.client.Delete(t.Context(), tenant); err != nil {
@@ -109,17 +110,52 @@ func (e *environment) testAliases(t *testing.T) {
 	e.bind.Set(t, apps, "60 IN CNAME nodes.example.com.")
 	e.awaitReason(t, tenant, "Served", "")
 
-	// No longer exposed, it is Ready and its records are withdrawn.
-	e.patch(t, tenant, func() { tenant.Spec.APITargets, tenant.Spec.AppsTargets = nil, nil })
-	e.awaitReason(t, tenant, "NothingToPublish", "")
+	// No longer exposed, its records are withdrawn, and it is Ready when they are gone.
+	e.patch(t, tenant, func() { tenant.Spec.AppsTargets = nil })
+	e.awaitReason(t, tenant, "WaitingForAuthoritativeServer", apps+": still has alias nodes.example.com")
+	e.bind.Set(t, apps)
+	e.awaitReason(t, tenant, "Served", "")
+	if tenant.Status.APIName != api || tenant.Status.AppsName != "" {
+		t.Errorf("names in status: %+v", tenant.Status)
+	}
+	e.patch(t, tenant, func() { tenant.Spec.APITargets = nil })
+	e.awaitReason(t, tenant, "WaitingForAuthoritativeServer", api+": still has alias nodes.example.com")
 	e.awaitNoEndpoint(t, tenant)
+	e.bind.Set(t, api)
+	e.awaitReason(t, tenant, "NothingToPublish", "")
+	e.checkEvents(t, tenant, map[string]string{
+		"NamesServed": api + ", " + apps, "NamesWithdrawn": apps,
+	})
+	// Nothing is left to wait for.
 	if err := e.client.Delete(t.Context(), tenant); err != nil {
 		t.Fatal(err)
 	}
-	e.awaitReason(t, tenant, "Deleting", "still has alias nodes.example.com")
-	e.bind.Set(t, api)
-	e.bind.Set(t, apps)
 	e.awaitGone(t, tenant)
+}
+
+// checkEvents wants events of these reasons, with these words, and no others.
+func (e *environment) checkEvents(t *testing.T, tenant *v1alpha1.TenantDNS, want map[string]string) {
+	t.Helper()
+	e.await(t, "events tell what happened", func() (bool, error) {
+		list := &eventsv1.EventList{}
+		if err := e.client.List(t.Context(), list, client.InNamespace(tenant.Namespace)); err != nil {
+			return false, err
+		}
+		seen := map[string]bool{}
+		for _, event := range list.Items {
+			words, wanted := want[event.Reason]
+			if !wanted || event.Regarding.Name != tenant.Name {
+				t.Fatalf("event %s: %s", event.Reason, event.Note)
+			}
+			seen[event.Reason] = seen[event.Reason] || strings.Contains(event.Note, words)
+		}
+		for reason := range want {
+			if !seen[reason] {
+				return false, nil
+			}
+		}
+		return true, nil
+	})
 }
 
 func (e *environment) testInvalidTarget(t *testing.T) {
@@ -213,6 +249,7 @@ func (e *environment) testAtRest(t *testing.T) {
 		}
 	}
 	reconcile()
+	e.checkEvents(t, tenant, map[string]string{"NamesServed": "api.rest.team.example.test"})
 	before := e.writes.Load()
 	for range 3 {
 		reconcile()

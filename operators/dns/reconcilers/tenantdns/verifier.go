@@ -2,11 +2,11 @@ package tenantdns
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/client-go/tools/events"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -40,7 +40,7 @@ type Verifier struct {
 	Client client.Client
 	// Live reads without a cache.
 	Live   client.Reader
-	Events events.EventRecorder
+	Events Events
 	Server Server
 	// BaseDomain is where the tenants' names begin.
 	BaseDomain string
@@ -49,12 +49,14 @@ type Verifier struct {
 	Clock          clock.PassiveClock
 
 	status *apply.Writer
+	told   told
 }
 
 // Reconcile reports whether the records of one TenantDNS are served.
 func (v *Verifier) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
 	tenant := &v1alpha1.TenantDNS{}
 	if err := v.Client.Get(ctx, request.NamespacedName, tenant); err != nil {
+		v.told.forget(request.NamespacedName)
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
 	hosted, err := namespace.Get(ctx, v.Client, tenant.Namespace)
@@ -62,17 +64,21 @@ func (v *Verifier) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.Re
 		return ctrl.Result{}, err
 	}
 	plan := zone.PlanOf(tenant, hosted, v.BaseDomain)
-	switch {
-	case tenant.DeletionTimestamp != nil:
+	if tenant.DeletionTimestamp != nil {
 		return v.remove(ctx, tenant, plan)
-	case plan.Verdict != nil:
-		return ctrl.Result{}, v.report(ctx, tenant, plan.Names, *plan.Verdict)
 	}
-	answers := v.ask(ctx, zone.RecordNames(plan.Records)...)
-	if missing := zone.Missing(plan.Records, answers); missing != "" {
-		return ctrl.Result{RequeueAfter: interval(answers)}, v.report(ctx, tenant, plan.Names, zone.WaitingForServer(missing))
+	answers := v.ask(ctx, plan.Questions()...)
+	names, ready, done := plan.Judge(answers)
+	if err := v.report(ctx, tenant, names, ready); err != nil {
+		return ctrl.Result{}, err
 	}
-	return ctrl.Result{RequeueAfter: servedInterval}, v.report(ctx, tenant, plan.Names, zone.Ready())
+	switch {
+	case !done:
+		return ctrl.Result{RequeueAfter: interval(answers)}, nil
+	case len(plan.Records) > 0:
+		return ctrl.Result{RequeueAfter: servedInterval}, nil
+	}
+	return ctrl.Result{}, nil
 }
 
 // ask returns the server's answers by name. The names are asked for at once, so
@@ -106,6 +112,22 @@ func interval(answers map[string]zone.Answer) time.Duration {
 	return waitingInterval
 }
 
+// report writes the status, and tells of what has changed in it.
 func (v *Verifier) report(ctx context.Context, tenant *v1alpha1.TenantDNS, names zone.Names, ready metav1.Condition) error {
-	return v.status.ApplyStatus(ctx, zone.Report(tenant, names, ready), tenant)
+	if err := v.status.ApplyStatus(ctx, zone.Report(tenant, names, ready), tenant); err != nil {
+		return err
+	}
+	key, now := client.ObjectKeyFromObject(tenant), verdict{tenant.UID, names, ready.Reason == zone.ReasonServed}
+	before, known := v.told.replace(key, now)
+	if !known || before.uid != tenant.UID {
+		before = verdict{tenant.UID, zone.Reported(tenant), zone.IsServed(tenant)}
+	}
+	if now.served && !before.served {
+		v.Events.namesServed(tenant, names.List())
+	}
+	gone := slices.DeleteFunc(before.names.List(), func(name string) bool { return slices.Contains(names.List(), name) })
+	if len(gone) > 0 && ready.Reason != zone.ReasonNotHosted {
+		v.Events.namesWithdrawn(tenant, gone)
+	}
+	return nil
 }
