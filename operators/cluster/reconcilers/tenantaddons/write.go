@@ -105,9 +105,10 @@ func (p *progress) write(ctx context.Context, tenant *tenantapi.Tenant, dns addo
 func (p *progress) ensure(ctx context.Context, c client.Client, object runtime.ApplyConfiguration) error {
 	if written := p.written[p.next]; written != nil {
 		same, err := unchanged(ctx, c, written)
-		if same || err != nil {
+		if same || ctx.Err() != nil {
 			return err
 		}
+		// One that cannot be read is written too: why that fails is reported.
 	}
 	if err := apply.Objects(ctx, c, owner, object); err != nil {
 		return refused(ctx, c, object, err)

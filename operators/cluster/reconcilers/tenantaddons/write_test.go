@@ -3,6 +3,7 @@ package tenantaddons
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"testing"
@@ -26,8 +27,8 @@ import (
 type tenant struct {
 	written, read int
 	// refuseAfter is how many it takes before it refuses one.
-	refuseAfter   int
-	gone, changed sets.Set[string]
+	refuseAfter               int
+	gone, changed, unreadable sets.Set[string]
 }
 
 func (s *tenant) connect() *tenantapi.Tenant {
@@ -57,6 +58,9 @@ func (s *tenant) connect() *tenantapi.Tenant {
 			}
 			if s.gone.Has(key.Name) {
 				return apierrors.NewNotFound(schema.GroupResource{}, key.Name)
+			}
+			if s.unreadable.Has(key.Name) {
+				return apierrors.NewInternalError(errors.New("some"))
 			}
 			return nil
 		},
@@ -99,6 +103,7 @@ func TestPassesOverAddOns(t *testing.T) {
 		image         string
 		anew          bool
 		gone, changed []string
+		unreadable    []string
 		read, written int
 	}{
 		"settled":                            {after: soon, deployment: generation(1)},
@@ -106,6 +111,7 @@ func TestPassesOverAddOns(t *testing.T) {
 		"settled, and checked":               {after: due, deployment: generation(1), read: all()},
 		"some were removed":                  {after: due, deployment: generation(1), gone: []string{"kube-dns", "slipway:kubelet-bootstrap"}, read: all(), written: 2},
 		"one was changed":                    {after: due, deployment: generation(1), changed: []string{"slipway:kubelet-bootstrap"}, read: all(), written: 1},
+		"one cannot be read":                 {after: due, deployment: generation(1), unreadable: []string{"slipway:node-proxier"}, read: all(), written: 1},
 		"cluster DNS was removed":            {after: soon, gone: []string{"coredns"}, read: all(), written: 3},
 		"cluster DNS is not cached yet":      {after: soon, read: all()},
 		"another image":                      {after: soon, deployment: generation(1), image: "j", written: all()},
@@ -123,6 +129,7 @@ func TestPassesOverAddOns(t *testing.T) {
 			}
 			server.written = 0
 			server.gone, server.changed = sets.New(test.gone...), sets.New(test.changed...)
+			server.unreadable = sets.New(test.unreadable...)
 			if err := p.write(t.Context(), connection, someDNS(cmp.Or(test.image, "i")), test.deployment, now.Add(test.after)); err != nil {
 				t.Fatal(err)
 			}
