@@ -126,7 +126,8 @@ func proveNoLinks(t *testing.T, vni int32) {
 	for _, arguments := range [][]string{{"ip", "-o", "link"}, {"ls", "/run/netns"}, {"nft", "list", "table", "ip", "slipway"}} {
 		arguments = append(env.nodeCommand[1:], arguments...)
 		output, err := exec.CommandContext(t.Context(), env.nodeCommand[0], arguments...).CombinedOutput()
-		if err != nil {
+		// The table goes with the last network.
+		if err != nil && !strings.Contains(string(output), "No such file or directory") {
 			t.Fatalf("%v: %v\n%s", arguments, err, output)
 		}
 		if strings.Contains(string(output), mark) {
