@@ -49,10 +49,16 @@ func run() error {
 	if err != nil {
 		return err
 	}
-	c, live := manager.GetClient(), manager.GetAPIReader()
-	networks := &tenantnetwork.Reconciler{Client: c, Live: live, Writer: apply.NewWriter(c, tenantnetwork.Owner)}
-	ports := &networkport.Reconciler{Client: c, Live: live, Writer: apply.NewWriter(c, networkport.Owner)}
-	hosts := &hostnetwork.Reconciler{Client: c, Writer: apply.NewWriter(c, hostnetwork.Owner), AgentNamespace: agentNamespace}
+	c, live, events := manager.GetClient(), manager.GetAPIReader(), manager.GetEventRecorder("network-operator")
+	networks := &tenantnetwork.Reconciler{
+		Client: c, Live: live, Writer: apply.NewWriter(c, tenantnetwork.Owner), Events: tenantnetwork.Events{EventRecorder: events},
+	}
+	ports := &networkport.Reconciler{
+		Client: c, Live: live, Writer: apply.NewWriter(c, networkport.Owner), Events: networkport.Events{EventRecorder: events},
+	}
+	hosts := &hostnetwork.Reconciler{
+		Client: c, Writer: apply.NewWriter(c, hostnetwork.Owner), Events: hostnetwork.Events{EventRecorder: events}, AgentNamespace: agentNamespace,
+	}
 	ctx := ctrl.SetupSignalHandler()
 	if err := errors.Join(networks.SetupWithManager(manager), ports.SetupWithManager(manager), hosts.SetupWithManager(ctx, manager)); err != nil {
 		return err

@@ -15,6 +15,7 @@ import (
 	current "github.com/containernetworking/cni/pkg/types/100"
 	nadv1 "github.com/k8snetworkplumbingwg/network-attachment-definition-client/pkg/apis/k8s.cni.cncf.io/v1"
 	corev1 "k8s.io/api/core/v1"
+	eventsv1 "k8s.io/api/events/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -73,7 +74,7 @@ func newEnvironment(t *testing.T) *environment {
 		t.Fatalf("build CNI plugin: %v\n%s", err, output)
 	}
 	config := testenv.Start(t, testenv.SlipwayCRDs(3), "../testdata/networks-crd.yaml")
-	scheme := testenv.Scheme(t, corev1.AddToScheme, v1alpha1.AddToScheme, nadv1.AddToScheme)
+	scheme := testenv.Scheme(t, corev1.AddToScheme, eventsv1.AddToScheme, v1alpha1.AddToScheme, nadv1.AddToScheme)
 	e.client = testenv.Client(t, config, scheme)
 	e.create(&corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: nodeName}})
 	e.create(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{
@@ -84,12 +85,17 @@ func newEnvironment(t *testing.T) *environment {
 	// Both are made before one runs.
 	operators := e.manager(testenv.Account(t, config, chart, "network-operator"), scheme, hostnetwork.CacheOptions(testenv.ChartNamespace))
 	agents := e.manager(testenv.Account(t, config, chart, "network-agent"), scheme, cache.Options{})
-	c, live := operators.GetClient(), operators.GetAPIReader()
-	must(t, (&tenantnetwork.Reconciler{Client: c, Live: live, Writer: apply.NewWriter(c, tenantnetwork.Owner)}).SetupWithManager(operators))
+	c, live, events := operators.GetClient(), operators.GetAPIReader(), operators.GetEventRecorder("network-operator")
+	must(t, (&tenantnetwork.Reconciler{
+		Client: c, Live: live, Writer: apply.NewWriter(c, tenantnetwork.Owner), Events: tenantnetwork.Events{EventRecorder: events},
+	}).SetupWithManager(operators))
 	must(t, (&hostnetwork.Reconciler{
-		Client: c, Writer: apply.NewWriter(c, hostnetwork.Owner), AgentNamespace: testenv.ChartNamespace,
+		Client: c, Writer: apply.NewWriter(c, hostnetwork.Owner), Events: hostnetwork.Events{EventRecorder: events},
+		AgentNamespace: testenv.ChartNamespace,
 	}).SetupWithManager(t.Context(), operators))
-	must(t, (&networkport.Reconciler{Client: c, Live: live, Writer: apply.NewWriter(c, networkport.Owner)}).SetupWithManager(operators))
+	must(t, (&networkport.Reconciler{
+		Client: c, Live: live, Writer: apply.NewWriter(c, networkport.Owner), Events: networkport.Events{EventRecorder: events},
+	}).SetupWithManager(operators))
 	host, err := netlink.NewHost(e.node, e.directory)
 	must(t, err)
 	t.Cleanup(func() { must(t, host.Close()) })

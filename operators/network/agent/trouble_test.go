@@ -1,15 +1,19 @@
 package agent_test
 
 import (
+	"context"
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
+	eventsv1 "k8s.io/api/events/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/util/retry"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -86,11 +90,31 @@ func (e *environment) loseAgent(network *v1alpha1.TenantNetwork) {
 	e.awaitReady(metav1.ConditionTrue, "Programmed")
 	must(t, e.client.Delete(t.Context(), e.agentPod, client.GracePeriodSeconds(0)))
 	e.awaitReady(metav1.ConditionUnknown, "AgentNotReady")
+	e.awaitEvents("AgentNotReady", "HostReady")
 	e.agentPod = e.runAgentPod("network-agent-2")
 	e.awaitReady(metav1.ConditionTrue, "Programmed")
 	must(t, e.client.Get(t.Context(), client.ObjectKeyFromObject(network), network))
 	if network.ResourceVersion != before || !ready(network) {
 		t.Errorf("the network has changed with its agent: %+v", network.Status)
+	}
+}
+
+// awaitEvents waits until the node's HostNetwork has events with all reasons.
+func (e *environment) awaitEvents(reasons ...string) {
+	e.t.Helper()
+	var missing []string
+	err := wait.PollUntilContextTimeout(e.t.Context(), 20*time.Millisecond, 30*time.Second, true, func(ctx context.Context) (bool, error) {
+		var told eventsv1.EventList
+		err := e.client.List(ctx, &told)
+		missing = slices.DeleteFunc(slices.Clone(reasons), func(reason string) bool {
+			return slices.ContainsFunc(told.Items, func(event eventsv1.Event) bool {
+				return event.Regarding.Kind == "HostNetwork" && event.Regarding.Name == nodeName && event.Reason == reason
+			})
+		})
+		return len(missing) == 0, err
+	})
+	if err != nil {
+		e.t.Fatalf("no events %q of the HostNetwork: %v", missing, err)
 	}
 }
 

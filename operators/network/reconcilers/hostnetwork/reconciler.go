@@ -32,6 +32,7 @@ type Reconciler struct {
 	Client client.Client
 	// Writer has this controller's field owner, Owner.
 	Writer *apply.Writer
+	Events Events
 	// AgentNamespace is where the agents' pods are.
 	AgentNamespace string
 }
@@ -74,10 +75,19 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	if err != nil {
 		return ctrl.Result{}, err
 	}
-	status := slipwayac.HostNetworkStatus().WithConditions(
-		conditions.Apply(host.Status.Conditions, host.Generation, summary(host, node, agents))...)
-	err = r.Writer.ApplyStatus(ctx, slipwayac.HostNetwork(host.Name).WithStatus(status), &host)
-	return ctrl.Result{}, client.IgnoreNotFound(err)
+	return ctrl.Result{}, client.IgnoreNotFound(r.report(ctx, &host, summary(host, node, agents)))
+}
+
+// report writes the condition on the version that it was decided on: what a
+// cache knows late is not told again.
+func (r *Reconciler) report(ctx context.Context, host *v1alpha1.HostNetwork, ready metav1.Condition) error {
+	object := slipwayac.HostNetwork(host.Name).WithResourceVersion(host.ResourceVersion).WithStatus(slipwayac.HostNetworkStatus().
+		WithConditions(conditions.Apply(host.Status.Conditions, host.Generation, ready)...))
+	if err := r.Writer.ApplyStatus(ctx, object, host); err != nil {
+		return err
+	}
+	r.Events.reported(host, ready)
+	return nil
 }
 
 // summary is what the agent has reported, unless it may not be there to report

@@ -15,6 +15,9 @@ import (
 	"slipway.dev/operators/network/hosted"
 )
 
+// reasonNetworkNotReady is that of a port that waits.
+const reasonNetworkNotReady = "NetworkNotReady"
+
 // identify decides about the whole status but for the attachment; its one
 // condition is Ready. What a port has got it keeps, whatever comes.
 func identify(port v1alpha1.NetworkPort, network v1alpha1.TenantNetwork, isHosted bool, all []v1alpha1.NetworkPort) (v1alpha1.NetworkPortStatus, error) {
@@ -28,7 +31,7 @@ func identify(port v1alpha1.NetworkPort, network v1alpha1.TenantNetwork, isHoste
 		return status(kept, hosted.Refusal("NetworkPort", port.Namespace))
 	}
 	if network.Status.VNI == nil || network.Status.Gateway == nil || network.Status.MTU == 0 {
-		return status(kept, conditions.False(v1alpha1.ConditionReady, "NetworkNotReady",
+		return status(kept, conditions.False(v1alpha1.ConditionReady, reasonNetworkNotReady,
 			fmt.Sprintf("TenantNetwork %s is not ready", port.Spec.NetworkName)))
 	}
 	nodes, err := netip.ParsePrefix(string(network.Spec.NodeCIDR))

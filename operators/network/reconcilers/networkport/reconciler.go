@@ -36,6 +36,7 @@ type Reconciler struct {
 	Live client.Reader
 	// Writer has this controller's field owner, Owner.
 	Writer *apply.Writer
+	Events Events
 }
 
 // SetupWithManager makes the manager run the reconciler.
@@ -94,9 +95,15 @@ func (r *Reconciler) give(ctx context.Context, port *v1alpha1.NetworkPort, netwo
 	if err != nil {
 		return err
 	}
-	status := applied(*port, wanted)
+	err = r.Writer.ApplyStatus(ctx, applied(*port, wanted), port)
 	port.Status.IPAddress = wanted.IPAddress
-	return client.IgnoreNotFound(r.Writer.ApplyStatus(ctx, status, port))
+	if err != nil {
+		return client.IgnoreNotFound(err)
+	}
+	for _, ready := range wanted.Conditions {
+		r.Events.reported(port, ready)
+	}
+	return nil
 }
 
 func networkOf(_ context.Context, port client.Object) []reconcile.Request {

@@ -6,10 +6,12 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/tools/events"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/event"
@@ -27,12 +29,13 @@ type environment struct {
 	client     client.Client
 	reconciler *Reconciler
 	// writes counts the reconciler's.
-	writes *atomic.Int64
+	writes   *atomic.Int64
+	recorder *events.FakeRecorder
 }
 
-// newReconciler makes one that knows of no write, as after a start.
-func newReconciler(c client.Client, live client.Reader) *Reconciler {
-	return &Reconciler{Client: c, Live: live, Writer: apply.NewWriter(c, Owner)}
+// start makes a reconciler that knows of no write.
+func (e *environment) start(c client.Client, live client.Reader) {
+	e.reconciler = &Reconciler{Client: c, Live: live, Writer: apply.NewWriter(c, Owner), Events: Events{e.recorder}}
 }
 
 func newEnvironment(t *testing.T) *environment {
@@ -47,7 +50,9 @@ func newEnvironment(t *testing.T) *environment {
 		Name: tenantNamespace, Annotations: map[string]string{v1alpha1.AnnotationTenantUID: "uid"},
 		Labels: map[string]string{v1alpha1.LabelTenant: tenantNamespace, v1alpha1.LabelTenantNamespace: "default", v1alpha1.LabelTenantName: "demo"},
 	}}))
-	return &environment{T: t, client: admin, writes: writes, reconciler: newReconciler(testenv.Cached(operator, admin), operator)}
+	e := &environment{T: t, client: admin, writes: writes, recorder: events.NewFakeRecorder(10)}
+	e.start(testenv.Cached(operator, admin), operator)
+	return e
 }
 
 // network makes one that is ready, or not.
@@ -101,17 +106,26 @@ func (e *environment) isReady(port v1alpha1.NetworkPort, status metav1.Condition
 	}
 }
 
+// hasTold compares the events since the last time.
+func (e *environment) hasTold(want ...string) {
+	e.Helper()
+	if diff := cmp.Diff(want, testenv.Told(e.recorder)); diff != "" {
+		e.Errorf("events (-want +got):\n%s", diff)
+	}
+}
+
 func TestPorts(t *testing.T) {
 	e := newEnvironment(t)
 	e.Run("waits for its network", func(t *testing.T) {
-		e := &environment{t, e.client, e.reconciler, e.writes}
+		e := &environment{t, e.client, e.reconciler, e.writes, e.recorder}
 		e.network("slow", false)
 		e.port("early", "slow", "")
 		e.isReady(e.reconcile("slow", "early"), "False", "NetworkNotReady", "TenantNetwork slow is not ready")
+		e.hasTold()
 	})
 	e.network("demo", true)
 	e.Run("has an identity and keeps it", func(t *testing.T) {
-		e := &environment{t, e.client, e.reconciler, e.writes}
+		e := &environment{t, e.client, e.reconciler, e.writes, e.recorder}
 		e.port("first", "demo", "")
 		port := e.reconcile("demo", "first")
 		e.isReady(port, "True", "Allocated", "")
@@ -130,7 +144,7 @@ func TestPorts(t *testing.T) {
 		e.isAtRest("demo", "first")
 	})
 	e.Run("gets what it asks for, once", func(t *testing.T) {
-		e := &environment{t, e.client, e.reconciler, e.writes}
+		e := &environment{t, e.client, e.reconciler, e.writes, e.recorder}
 		e.port("asking", "demo", "10.200.0.10")
 		if port := e.reconcile("demo", "asking"); port.Status.IPAddress != "10.200.0.10" {
 			e.Errorf("status %+v", port.Status)
@@ -138,11 +152,16 @@ func TestPorts(t *testing.T) {
 		e.port("late", "demo", "10.200.0.10")
 		port := e.reconcile("demo", "late")
 		e.isReady(port, "False", "AddressTaken", "NetworkPort asking has address 10.200.0.10")
+		e.isAtRest("demo", "late")
+		e.start(e.reconciler.Client, e.reconciler.Live)
+		e.reconcile("demo", "late")
+		e.hasTold("Warning AddressTaken NetworkPort asking has address 10.200.0.10")
 		must(e, e.client.Delete(e.Context(), &v1alpha1.NetworkPort{ObjectMeta: metav1.ObjectMeta{Namespace: tenantNamespace, Name: "asking"}}))
 		e.isReady(e.reconcile("demo", "late"), "True", "Allocated", "")
+		e.hasTold()
 	})
 	e.Run("says what is wrong with what it asks for", func(t *testing.T) {
-		e := &environment{t, e.client, e.reconciler, e.writes}
+		e := &environment{t, e.client, e.reconciler, e.writes, e.recorder}
 		e.port("gateway", "demo", "10.200.0.1")
 		e.isReady(e.reconcile("demo", "gateway"), "False", "InvalidAddress", `spec.ipAddress "10.200.0.1" is not a free address of 10.200.0.0/26`)
 	})
@@ -178,7 +197,7 @@ func TestNoAddressTwice(t *testing.T) {
 		e.port(fmt.Sprintf("port-%02d", i), "demo", "")
 		if i == ports/2 {
 			e.reconcile("demo", "port-00")
-			e.reconciler = newReconciler(e.reconciler.Client, e.reconciler.Live)
+			e.start(e.reconciler.Client, e.reconciler.Live)
 		}
 	}
 	e.reconcile("demo", "port-00")

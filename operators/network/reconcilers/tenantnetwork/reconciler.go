@@ -41,6 +41,7 @@ type Reconciler struct {
 	Live client.Reader
 	// Writer has this controller's field owner, Owner.
 	Writer *apply.Writer
+	Events Events
 }
 
 // SetupWithManager makes the manager run the reconciler.
@@ -104,9 +105,16 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	return ctrl.Result{}, r.report(ctx, seen, status)
 }
 
+// report writes a status on the version that it was decided on: what a cache
+// knows late is not told again.
 func (r *Reconciler) report(ctx context.Context, seen observation, status *slipwayac.TenantNetworkStatusApplyConfiguration) error {
-	network := slipwayac.TenantNetwork(seen.network.Name, seen.network.Namespace).WithStatus(status)
-	return r.Writer.ApplyStatus(ctx, network, &seen.network)
+	network := slipwayac.TenantNetwork(seen.network.Name, seen.network.Namespace).
+		WithResourceVersion(seen.network.ResourceVersion).WithStatus(status)
+	if err := r.Writer.ApplyStatus(ctx, network, &seen.network); err != nil {
+		return err
+	}
+	r.Events.reported(&seen.network, status)
+	return nil
 }
 
 func (r *Reconciler) observe(ctx context.Context, key client.ObjectKey) (observation, error) {

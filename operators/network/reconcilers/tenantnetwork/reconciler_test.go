@@ -1,13 +1,16 @@
 package tenantnetwork
 
 import (
+	"fmt"
 	"sync/atomic"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	nadv1 "github.com/k8snetworkplumbingwg/network-attachment-definition-client/pkg/apis/k8s.cni.cncf.io/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/tools/events"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -24,12 +27,13 @@ type environment struct {
 	client     client.Client
 	reconciler *Reconciler
 	// writes counts the reconciler's.
-	writes *atomic.Int64
+	writes   *atomic.Int64
+	recorder *events.FakeRecorder
 }
 
-// newReconciler makes one that knows of no write, as after a start.
-func newReconciler(c client.Client, live client.Reader) *Reconciler {
-	return &Reconciler{Client: c, Live: live, Writer: apply.NewWriter(c, Owner)}
+// start makes a reconciler that knows of no write.
+func (e *environment) start(c client.Client, live client.Reader) {
+	e.reconciler = &Reconciler{Client: c, Live: live, Writer: apply.NewWriter(c, Owner), Events: Events{e.recorder}}
 }
 
 func newEnvironment(t *testing.T) *environment {
@@ -44,7 +48,9 @@ func newEnvironment(t *testing.T) *environment {
 		Name: tenantNamespace, Annotations: map[string]string{v1alpha1.AnnotationTenantUID: "uid"},
 		Labels: map[string]string{v1alpha1.LabelTenant: tenantNamespace, v1alpha1.LabelTenantNamespace: "default", v1alpha1.LabelTenantName: "demo"},
 	}}))
-	return &environment{T: t, client: admin, writes: writes, reconciler: newReconciler(testenv.Cached(operator, admin), operator)}
+	e := &environment{T: t, client: admin, writes: writes, recorder: events.NewFakeRecorder(10)}
+	e.start(testenv.Cached(operator, admin), operator)
+	return e
 }
 
 func (e *environment) network(name string) *v1alpha1.TenantNetwork {
@@ -84,6 +90,14 @@ func (e *environment) isReady(network *v1alpha1.TenantNetwork, status metav1.Con
 	}
 }
 
+// hasTold compares the events since the last time.
+func (e *environment) hasTold(want ...string) {
+	e.Helper()
+	if diff := cmp.Diff(want, testenv.Told(e.recorder)); diff != "" {
+		e.Errorf("events (-want +got):\n%s", diff)
+	}
+}
+
 func (e *environment) identifiers() []v1alpha1.VirtualNetworkID {
 	e.Helper()
 	var list v1alpha1.VirtualNetworkIDList
@@ -97,6 +111,8 @@ func TestIdentity(t *testing.T) {
 	e.reconcile(network)
 	e.isReady(network, "False", "NoHostNetwork", "no node agent has made a HostNetwork yet, and the MTU comes from those")
 	vni := *network.Status.VNI
+	e.hasTold(fmt.Sprintf("Normal Allocated Network has VNI %d and gateway 10.200.0.1", vni),
+		"Warning NoHostNetwork no node agent has made a HostNetwork yet, and the MTU comes from those")
 	e.host("a", 1500)
 	e.host("b", 1400)
 	e.reconcile(network)
@@ -108,6 +124,9 @@ func TestIdentity(t *testing.T) {
 	if e.reconcile(network); e.writes.Load() != before {
 		e.Errorf("%d writes though nothing has changed", e.writes.Load()-before)
 	}
+	e.start(e.reconciler.Client, e.reconciler.Live)
+	e.reconcile(network)
+	e.hasTold()
 	var definition nadv1.NetworkAttachmentDefinition
 	must(e, e.client.Get(e.Context(), client.ObjectKeyFromObject(network), &definition))
 	if want := `{"capabilities":{"mac":true},"cniVersion":"1.0.0","name":"demo","type":"slipway-cni"}`; definition.Spec.Config != want {
@@ -171,10 +190,12 @@ func TestReadyWaitsForItsGenerationOnEveryNode(t *testing.T) {
 	must(e, e.client.Update(e.Context(), network))
 	e.reconcile(network)
 	e.isReady(network, "False", "Programming", "waits for HostNetwork a")
+	testenv.Told(e.recorder)
 	host.Status.Networks[0].Generation = network.Generation
 	must(e, e.client.Status().Update(e.Context(), host))
 	e.reconcile(network)
 	e.isReady(network, "True", "Allocated", "")
+	e.hasTold()
 }
 
 // A network that somebody made anywhere else takes no number.
