@@ -13,8 +13,9 @@ import (
 // Ensure adds a finalizer to an object that has none of that name; it comes
 // before the first thing that would be left behind. It is applied, and by an owner
 // of that name, so that it conflicts with nobody who writes at the same time:
-// finalizers are a set, and what others have put into it stays. The object keeps
-// the resourceVersion that it was read with.
+// finalizers are a set, and what others have put into it stays. What was decided
+// on the object may be written on its new version, unless its spec was changed
+// meanwhile.
 func Ensure(ctx context.Context, c client.Client, object client.Object, name string) error {
 	if controllerutil.ContainsFinalizer(object, name) {
 		return nil
@@ -34,6 +35,9 @@ func Ensure(ctx context.Context, c client.Client, object client.Object, name str
 		return fmt.Errorf("add finalizer %s to %s: %w", name, object.GetName(), err)
 	}
 	controllerutil.AddFinalizer(object, name)
+	if applied.GetGeneration() == object.GetGeneration() {
+		object.SetResourceVersion(applied.GetResourceVersion())
+	}
 	return nil
 }
 

@@ -61,7 +61,10 @@ func testFinalizers(t *testing.T, c client.Client, object client.Object, writes 
 	if got := writes.Load(); got != 1 {
 		t.Errorf("%d writes to add a finalizer, want 1", got)
 	}
-	want(other, mine)
+	version := object.GetResourceVersion()
+	if want(other, mine); object.GetResourceVersion() != version {
+		t.Errorf("resourceVersion %s after it was added, want %s", version, object.GetResourceVersion())
+	}
 	if err := finalizer.Ensure(t.Context(), c, before.DeepCopyObject().(client.Object), third); err != nil {
 		t.Errorf("added to an object that has changed since it was read: %v", err)
 	}
