@@ -38,6 +38,7 @@ var unexercised = []audit.Exception{
 	{Account: "cluster-operator", Verb: "delete", Resource: "pods", Reason: "the garbage collector may be faster with those of a workload that is gone"},
 	{Account: "cert-operator", Verb: "delete", Resource: "certificates.cert-manager.io", Reason: "no story makes a TenantPKI ask for less"},
 	{Account: "cert-operator", Verb: "delete", Resource: "issuers.cert-manager.io", Reason: "no story makes a TenantPKI ask for less"},
+	{Account: "cert-operator", Verb: "patch", Resource: "events.events.k8s.io", Reason: repeated},
 	{Account: "network-operator", Verb: "patch", Resource: "events.events.k8s.io", Reason: repeated},
 	{Account: "network-operator", Verb: "delete", Resource: "networkports.slipway.dev", Reason: "ports that outlive those who asked for them; in stories these remove them first"},
 	{Account: "kvm-operator", Verb: "delete", Resource: "virtualmachineinstances.kubevirt.io", Reason: "no guest of a story runs and does not join"},

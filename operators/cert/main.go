@@ -49,7 +49,9 @@ func run(options operator.Options) error {
 	if err != nil {
 		return err
 	}
-	reconciler := &tenantpki.Reconciler{Client: manager.GetClient(), Clock: clock.RealClock{}}
+	reconciler := &tenantpki.Reconciler{
+		Client: manager.GetClient(), Events: tenantpki.Events{EventRecorder: manager.GetEventRecorder("cert-operator")}, Clock: clock.RealClock{},
+	}
 	if err := reconciler.SetupWithManager(manager); err != nil {
 		return err
 	}

@@ -24,6 +24,7 @@ const (
 	reasonNotHosted       = "NotHosted"
 	reasonWaitCertificate = "WaitingForCertificate"
 	reasonWaitSecret      = "WaitingForSecret"
+	reasonNotIssued       = "CertificateNotIssued"
 )
 
 // Observed is what the API server has of a tenant's PKI. Secrets are digested.
@@ -39,12 +40,20 @@ type Observed struct {
 func Report(tenant *v1alpha1.TenantPKI, applied Desired, observed Observed) *slipwayac.TenantPKIApplyConfiguration {
 	certificates, secrets := byName(observed.Certificates), byName(observed.Secrets)
 	var parts []metav1.Condition
+	var expiring []string
 	for _, d := range applied.Certificates {
 		name := *d.GetName()
+		if why := failure(certificates[name]); why != "" {
+			expiring = append(expiring, fmt.Sprintf("Certificate %s is valid and could not be renewed: %s", name, why))
+		}
 		parts = append(parts, certificateCondition(name, d.Generation, certificates[name]), secretCondition(name, secrets[name]))
 	}
 	parts = append(parts, secretCondition(v1alpha1.SecretServiceAccount, secrets[v1alpha1.SecretServiceAccount]))
-	return report(tenant, observed, conditions.Summary(conditionReady, reasonIssued, parts...))
+	ready := conditions.Summary(conditionReady, reasonIssued, parts...)
+	if ready.Status == metav1.ConditionTrue && len(expiring) > 0 {
+		ready.Message = expiring[0]
+	}
+	return report(tenant, observed, ready)
 }
 
 // ReportInvalid is the status of a tenant whose spec cannot be fulfilled.
@@ -99,25 +108,41 @@ func certificateCondition(name string, applied *int64, certificate *cmv1.Certifi
 	if certificate == nil {
 		return blocked("not observed yet")
 	}
-	find := func(t cmv1.CertificateConditionType) *cmv1.CertificateCondition {
-		i := slices.IndexFunc(certificate.Status.Conditions, func(c cmv1.CertificateCondition) bool { return c.Type == t })
-		if i < 0 {
-			return nil
-		}
-		return &certificate.Status.Conditions[i]
-	}
 	changing := applied != nil && *applied != certificate.Generation
-	ready, issuing := find(cmv1.CertificateConditionReady), find(cmv1.CertificateConditionIssuing)
+	ready, failed := find(certificate, cmv1.CertificateConditionReady), failure(certificate)
 	switch {
 	case changing || ready == nil || ready.ObservedGeneration != certificate.Generation:
 		return blocked("waiting for cert-manager")
 	case ready.Status == cmmeta.ConditionTrue:
 		return conditions.True(conditionReady, reasonIssued, "")
-	case issuing != nil && issuing.Status == cmmeta.ConditionFalse:
-		return blocked(issuing.Message) // why the last attempt failed
+	case failed != "":
+		return conditions.False(conditionReady, reasonNotIssued, fmt.Sprintf("Certificate %s: %s", name, failed))
 	default:
 		return blocked(ready.Message)
 	}
+}
+
+// failure is why the last attempt to issue a certificate failed; empty when it did
+// not, or another is under way.
+func failure(certificate *cmv1.Certificate) string {
+	issuing := find(certificate, cmv1.CertificateConditionIssuing)
+	// With a feature gate of cert-manager, one that has succeeded is False too.
+	if issuing == nil || issuing.Status != cmmeta.ConditionFalse || issuing.Reason == "Issued" {
+		return ""
+	}
+	return conditions.FirstLine(issuing.Message)
+}
+
+func find(certificate *cmv1.Certificate, conditionType cmv1.CertificateConditionType) *cmv1.CertificateCondition {
+	if certificate == nil {
+		return nil
+	}
+	for i := range certificate.Status.Conditions {
+		if certificate.Status.Conditions[i].Type == conditionType {
+			return &certificate.Status.Conditions[i]
+		}
+	}
+	return nil
 }
 
 func secretCondition(name string, secret *corev1.Secret) metav1.Condition {

@@ -99,7 +99,12 @@ func TestReportReady(t *testing.T) {
 		"a failed attempt is named": {
 			change: replace("apiserver", certificateWith("apiserver", readyAt(1, cmmeta.ConditionFalse, "not ready"),
 				cmv1.CertificateCondition{Type: cmv1.CertificateConditionIssuing, Status: cmmeta.ConditionFalse, Message: "request was denied"})),
-			status: "False", reason: "WaitingForCertificate", message: "Certificate apiserver: request was denied",
+			status: "False", reason: "CertificateNotIssued", message: "Certificate apiserver: request was denied",
+		},
+		"a renewal that failed is named": {
+			change: replace("apiserver", certificateWith("apiserver", readyAt(1, cmmeta.ConditionTrue, ""),
+				cmv1.CertificateCondition{Type: cmv1.CertificateConditionIssuing, Status: cmmeta.ConditionFalse, Message: "request was denied"})),
+			status: "True", reason: "Issued", message: "Certificate apiserver is valid and could not be renewed: request was denied",
 		},
 		"Secret lacks keys": {
 			change: func(o *Observed) { o.Secrets[len(o.Secrets)-1] = digested(v1alpha1.SecretServiceAccount, "", "") },

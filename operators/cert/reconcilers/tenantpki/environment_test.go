@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -12,6 +13,7 @@ import (
 
 	cmv1 "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
 	corev1 "k8s.io/api/core/v1"
+	eventsv1 "k8s.io/api/events/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -49,14 +51,16 @@ func (e *environment) Since(t time.Time) time.Duration { return e.Now().Sub(t) }
 func newEnvironment(t *testing.T) *environment {
 	t.Helper()
 	config := testenv.Start(t, testenv.SlipwayCRDs(4), filepath.Join(testenv.ModuleDir(t, "github.com/cert-manager/cert-manager"), "deploy", "crds"))
-	scheme := testenv.Scheme(t, corev1.AddToScheme, rbacv1.AddToScheme, v1alpha1.AddToScheme, cmv1.AddToScheme)
+	scheme := testenv.Scheme(t, corev1.AddToScheme, eventsv1.AddToScheme, rbacv1.AddToScheme, v1alpha1.AddToScheme, cmv1.AddToScheme)
 	cacheOptions, err := CacheOptions()
 	if err != nil {
 		t.Fatal(err)
 	}
 	manager := testenv.Manager(t, testenv.Account(t, config, "../../../../charts/cert-operator", "cert-operator"), scheme, cacheOptions, NewCache)
 	e := &environment{config: config, client: testenv.Client(t, config, scheme)}
-	reconciler := &Reconciler{Client: countingClient{manager.GetClient(), e}, Clock: e}
+	reconciler := &Reconciler{
+		Client: countingClient{manager.GetClient(), e}, Events: Events{EventRecorder: manager.GetEventRecorder("cert-operator")}, Clock: e,
+	}
 	if err := reconciler.SetupWithManager(manager); err != nil {
 		t.Fatal(err)
 	}
@@ -159,6 +163,21 @@ func (e *environment) awaitReady(t *testing.T, tenant *v1alpha1.TenantPKI) {
 	e.await(t, tenant, "TenantPKI becomes Ready", func() bool {
 		ready := meta.FindStatusCondition(tenant.Status.Conditions, "Ready")
 		return ready != nil && ready.Status == metav1.ConditionTrue && ready.ObservedGeneration == tenant.Generation
+	})
+}
+
+// awaitEvent waits until one tells of the tenant and of a Secret, which may be none.
+func (e *environment) awaitEvent(t *testing.T, tenant *v1alpha1.TenantPKI, reason, secret string) {
+	t.Helper()
+	e.await(t, tenant, "event "+reason+" "+secret, func() bool {
+		list := &eventsv1.EventList{}
+		if err := e.client.List(t.Context(), list, client.InNamespace(tenant.Namespace)); err != nil {
+			t.Fatal(err)
+		}
+		return slices.ContainsFunc(list.Items, func(event eventsv1.Event) bool {
+			return event.Regarding.Kind == "TenantPKI" && event.Reason == reason && event.Series == nil &&
+				(secret == "" || event.Related != nil && event.Related.Name == secret)
+		})
 	})
 }
 

@@ -30,6 +30,7 @@ const fieldOwner client.FieldOwner = "slipway-cert-operator"
 // through a cache made with CacheOptions.
 type Reconciler struct {
 	Client client.Client
+	Events Events
 	Clock  clock.PassiveClock
 
 	writer *apply.Writer
@@ -103,16 +104,19 @@ func (r *Reconciler) apply(ctx context.Context, desired pki.Desired, observed pk
 }
 
 // report writes what somebody waits for at once, and everything else with what
-// else comes up in the meantime.
+// else comes up in the meantime. It tells of what has changed.
 func (r *Reconciler) report(ctx context.Context, tenant *v1alpha1.TenantPKI, report *slipwayac.TenantPKIApplyConfiguration) (ctrl.Result, error) {
 	key, now := client.ObjectKeyFromObject(tenant), r.Clock.Now()
 	if due := r.pace.due(key, now); due > 0 && !pki.Urgent(tenant.Status, report.Status) {
 		return ctrl.Result{RequeueAfter: due}, nil
 	}
+	// On the version that it was decided on: what a cache knows late is not told twice.
+	report.WithResourceVersion(tenant.ResourceVersion)
 	if err := r.writer.ApplyStatus(ctx, report, tenant); err != nil {
 		return ctrl.Result{}, err
 	}
 	r.pace.reported(key, now)
+	r.Events.record(tenant, pki.ChangesSince(tenant.Status, report.Status))
 	return ctrl.Result{}, nil
 }
 

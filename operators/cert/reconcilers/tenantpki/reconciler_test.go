@@ -37,6 +37,7 @@ func TestTenantPKI(t *testing.T) {
 
 	e.startCertManager(t)
 	e.awaitReady(t, tenant)
+	e.awaitEvent(t, tenant, "Issued", "")
 	t.Run("issued", func(t *testing.T) { e.checkIssued(t, tenant) })
 	t.Run("a tenant more", func(t *testing.T) {
 		// While the clock stands still, nothing is reported but what somebody
@@ -157,6 +158,7 @@ func (e *environment) checkRenewal(t *testing.T, tenant *v1alpha1.TenantPKI, nam
 		return hash != "" && hash != before[name]
 	})
 	e.awaitReady(t, tenant)
+	e.awaitEvent(t, tenant, "CertificateRenewed", name)
 	after := hashes(tenant)
 	delete(before, name)
 	delete(after, name)
