@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/time/rate"
 	"k8s.io/client-go/tools/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/log"
@@ -28,8 +29,10 @@ const (
 	// fullPass is how often everything is compared without an event.
 	fullPass = 30 * time.Second
 	// settle is the least time between two passes that the kernel's events
-	// cause: what a pass changes makes events of its own.
+	// cause: what a pass changes makes events of its own. Objects that change all
+	// the time cause one in that time, too, after a burst of passes without a wait.
 	settle = time.Second
+	burst  = 20
 	// identityWait is how long a NIC waits for its port's identity.
 	identityWait = 20 * time.Second
 )
@@ -93,13 +96,23 @@ func (a *Agent) Start(ctx context.Context) error {
 	go a.watchKernel(ctx)
 	served := make(chan error, 1)
 	go func() { served <- socket.Serve(ctx, a.Socket, a.Handle) }()
-	ticker := time.NewTicker(fullPass)
-	defer ticker.Stop()
-	for {
-		changed := a.objects.wait()
+	return a.repeat(ctx, served, func() {
 		if err := a.Sync(ctx); err != nil && ctx.Err() == nil {
 			log.FromContext(ctx).Error(err, "Programming the fabric")
 		}
+	})
+}
+
+// repeat passes whenever something has changed, and now and then, until ctx ends
+// or CNI calls are served no more. Whoever can make objects change, as a tenant
+// can with its Nodes, must not keep every node of the management cluster busy.
+func (a *Agent) repeat(ctx context.Context, served <-chan error, pass func()) error {
+	ticker := time.NewTicker(fullPass)
+	defer ticker.Stop()
+	pace := rate.NewLimiter(rate.Every(settle), burst)
+	for {
+		changed := a.objects.wait()
+		pass()
 		select {
 		case <-ctx.Done():
 			return <-served
@@ -109,6 +122,7 @@ func (a *Agent) Start(ctx context.Context) error {
 		case <-a.drift:
 		case <-ticker.C:
 		}
+		_ = pace.Wait(ctx) // fails when ctx ends, which is seen above
 	}
 }
 
