@@ -11,6 +11,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/events"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -27,6 +28,7 @@ var tenantNamespace = v1alpha1.HostedNamespace("default", "demo")
 type environment struct {
 	*testing.T
 	client     client.Client
+	account    *rest.Config
 	reconciler *Reconciler
 	// writes counts the reconciler's.
 	writes   *atomic.Int64
@@ -50,7 +52,7 @@ func newEnvironment(t *testing.T) *environment {
 		Name: tenantNamespace, Annotations: map[string]string{v1alpha1.AnnotationTenantUID: "uid"},
 		Labels: map[string]string{v1alpha1.LabelTenant: tenantNamespace, v1alpha1.LabelTenantNamespace: "default", v1alpha1.LabelTenantName: "demo"},
 	}}))
-	e := &environment{T: t, client: admin, writes: writes, recorder: events.NewFakeRecorder(10)}
+	e := &environment{T: t, client: admin, account: restricted, writes: writes, recorder: events.NewFakeRecorder(10)}
 	e.start(testenv.Cached(operator, admin), operator)
 	return e
 }
@@ -117,7 +119,7 @@ func (e *environment) hasTold(want ...string) {
 func TestPorts(t *testing.T) {
 	e := newEnvironment(t)
 	e.Run("waits for its network", func(t *testing.T) {
-		e := &environment{t, e.client, e.reconciler, e.writes, e.recorder}
+		e := &environment{t, e.client, e.account, e.reconciler, e.writes, e.recorder}
 		e.network("slow", false)
 		e.port("early", "slow", "")
 		e.isReady(e.reconcile("slow", "early"), "False", "NetworkNotReady", "TenantNetwork slow is not ready")
@@ -125,7 +127,7 @@ func TestPorts(t *testing.T) {
 	})
 	e.network("demo", true)
 	e.Run("has an identity and keeps it", func(t *testing.T) {
-		e := &environment{t, e.client, e.reconciler, e.writes, e.recorder}
+		e := &environment{t, e.client, e.account, e.reconciler, e.writes, e.recorder}
 		e.port("first", "demo", "")
 		port := e.reconcile("demo", "first")
 		e.isReady(port, "True", "Allocated", "")
@@ -144,7 +146,7 @@ func TestPorts(t *testing.T) {
 		e.isAtRest("demo", "first")
 	})
 	e.Run("gets what it asks for, once", func(t *testing.T) {
-		e := &environment{t, e.client, e.reconciler, e.writes, e.recorder}
+		e := &environment{t, e.client, e.account, e.reconciler, e.writes, e.recorder}
 		e.port("asking", "demo", "10.200.0.10")
 		if port := e.reconcile("demo", "asking"); port.Status.IPAddress != "10.200.0.10" {
 			e.Errorf("status %+v", port.Status)
@@ -161,7 +163,7 @@ func TestPorts(t *testing.T) {
 		e.hasTold()
 	})
 	e.Run("says what is wrong with what it asks for", func(t *testing.T) {
-		e := &environment{t, e.client, e.reconciler, e.writes, e.recorder}
+		e := &environment{t, e.client, e.account, e.reconciler, e.writes, e.recorder}
 		e.port("gateway", "demo", "10.200.0.1")
 		e.isReady(e.reconcile("demo", "gateway"), "False", "InvalidAddress", `spec.ipAddress "10.200.0.1" is not a free address of 10.200.0.0/26`)
 	})
