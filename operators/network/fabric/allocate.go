@@ -128,6 +128,13 @@ func Carriers(hosts []v1alpha1.HostNetwork, uid string) []string {
 	return names
 }
 
+// Narrow are the nodes that carry a network and cannot take packets of its size.
+func Narrow(hosts []v1alpha1.HostNetwork, uid string, mtu int32) []string {
+	return slices.DeleteFunc(Carriers(hosts, uid), func(name string) bool {
+		return !slices.ContainsFunc(hosts, func(h v1alpha1.HostNetwork) bool { return h.Name == name && h.Spec.MTU-tunnelHeaders < mtu })
+	})
+}
+
 // Behind are the nodes that carry a network and have not programmed a
 // generation of it yet.
 func Behind(hosts []v1alpha1.HostNetwork, uid string, generation int64) []string {

@@ -8,6 +8,7 @@ import (
 
 	"slipway.dev/api/v1alpha1"
 	"slipway.dev/kit/conditions"
+	"slipway.dev/operators/network/allocation"
 )
 
 // Events tells the readers of events what has happened to NetworkPorts.
@@ -19,7 +20,7 @@ type Events struct {
 // before, or for another reason.
 func (e Events) reported(port *v1alpha1.NetworkPort, ready metav1.Condition) {
 	before := meta.FindStatusCondition(port.Status.Conditions, v1alpha1.ConditionReady)
-	if ready.Status == metav1.ConditionTrue || ready.Reason == reasonNetworkNotReady || before != nil && before.Reason == ready.Reason {
+	if ready.Status == metav1.ConditionTrue || ready.Reason == allocation.ReasonNetworkNotReady || before != nil && before.Reason == ready.Reason {
 		return
 	}
 	e.Eventf(port, nil, corev1.EventTypeWarning, ready.Reason, "Allocate", "%s", conditions.FirstLine(ready.Message))

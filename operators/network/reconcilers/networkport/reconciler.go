@@ -21,6 +21,7 @@ import (
 	"slipway.dev/api/v1alpha1"
 	"slipway.dev/kit/apply"
 	"slipway.dev/kit/namespace"
+	"slipway.dev/operators/network/allocation"
 )
 
 // Owner of the fields that this controller writes.
@@ -91,11 +92,11 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 
 // give gives one port its identity, and notes it for those that follow.
 func (r *Reconciler) give(ctx context.Context, port *v1alpha1.NetworkPort, network v1alpha1.TenantNetwork, isHosted bool, all []v1alpha1.NetworkPort) error {
-	wanted, err := identify(*port, network, isHosted, all)
+	wanted, err := allocation.PortStatus(*port, network, isHosted, all)
 	if err != nil {
-		return err
+		return reconcile.TerminalError(err)
 	}
-	err = r.Writer.ApplyStatus(ctx, applied(*port, wanted), port)
+	err = r.Writer.ApplyStatus(ctx, allocation.AppliedPort(*port, wanted), port)
 	port.Status.IPAddress = wanted.IPAddress
 	if err != nil {
 		return client.IgnoreNotFound(err)

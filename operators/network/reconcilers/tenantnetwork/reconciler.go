@@ -23,6 +23,7 @@ import (
 	"slipway.dev/kit/conditions"
 	"slipway.dev/kit/finalizer"
 	"slipway.dev/kit/namespace"
+	"slipway.dev/operators/network/allocation"
 	"slipway.dev/operators/network/fabric"
 	"slipway.dev/operators/network/hosted"
 )
@@ -58,47 +59,38 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		Complete(r)
 }
 
-// observation is all that a decision is made from.
-type observation struct {
-	network    v1alpha1.TenantNetwork
-	identifier *v1alpha1.VirtualNetworkID
-	hosts      []v1alpha1.HostNetwork
-	ports      []*v1alpha1.NetworkPort
-	definition *nadv1.NetworkAttachmentDefinition
-}
-
 // Reconcile brings one network closer to what it should be.
 func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
 	seen, err := r.observe(ctx, req.NamespacedName)
 	if err != nil {
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
-	if seen.network.DeletionTimestamp != nil {
+	if seen.Network.DeletionTimestamp != nil {
 		return ctrl.Result{}, r.remove(ctx, seen)
 	}
-	home, err := namespace.Get(ctx, r.Client, seen.network.Namespace)
+	home, err := namespace.Get(ctx, r.Client, seen.Network.Namespace)
 	if err != nil || home == nil {
 		return ctrl.Result{}, err // where it is not known yet, its event follows
 	}
 	if !v1alpha1.IsHostedNamespace(home) {
-		return ctrl.Result{}, r.report(ctx, seen, keptStatus(seen, hosted.Refusal("TenantNetwork", home.Name)))
+		return ctrl.Result{}, r.report(ctx, seen, allocation.KeptStatus(seen, hosted.Refusal("TenantNetwork", home.Name)))
 	}
-	if err := finalizer.Ensure(ctx, r.Client, &seen.network, Finalizer); err != nil {
+	if err := finalizer.Ensure(ctx, r.Client, &seen.Network, Finalizer); err != nil {
 		return ctrl.Result{}, err
 	}
-	if seen.identifier == nil {
-		if seen.identifier, err = r.claimIdentifier(ctx, seen.network); err != nil {
+	if seen.Identifier == nil {
+		if seen.Identifier, err = r.claimIdentifier(ctx, seen.Network); err != nil {
 			return ctrl.Result{}, err
 		}
 	}
-	definition, err := attachmentDefinition(seen.network)
+	definition, err := allocation.AttachmentDefinition(seen.Network)
 	if err != nil {
 		return ctrl.Result{}, err
 	}
-	if err := r.Writer.Apply(ctx, definition, seen.definition); err != nil {
+	if err := r.Writer.Apply(ctx, client.ApplyConfigurationFromUnstructured(definition), seen.Definition); err != nil {
 		return ctrl.Result{}, err
 	}
-	status, err := plan(seen)
+	status, err := allocation.NetworkStatus(seen)
 	if err != nil {
 		return ctrl.Result{}, reconcile.TerminalError(err)
 	}
@@ -107,44 +99,44 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 
 // report writes a status on the version that it was decided on: what a cache
 // knows late is not told again.
-func (r *Reconciler) report(ctx context.Context, seen observation, status *slipwayac.TenantNetworkStatusApplyConfiguration) error {
-	network := slipwayac.TenantNetwork(seen.network.Name, seen.network.Namespace).
-		WithResourceVersion(seen.network.ResourceVersion).WithStatus(status)
-	if err := r.Writer.ApplyStatus(ctx, network, &seen.network); err != nil {
+func (r *Reconciler) report(ctx context.Context, seen allocation.Observation, status *slipwayac.TenantNetworkStatusApplyConfiguration) error {
+	network := slipwayac.TenantNetwork(seen.Network.Name, seen.Network.Namespace).
+		WithResourceVersion(seen.Network.ResourceVersion).WithStatus(status)
+	if err := r.Writer.ApplyStatus(ctx, network, &seen.Network); err != nil {
 		return err
 	}
-	r.Events.reported(&seen.network, status)
+	r.Events.reported(&seen.Network, status)
 	return nil
 }
 
-func (r *Reconciler) observe(ctx context.Context, key client.ObjectKey) (observation, error) {
-	var seen observation
-	if err := r.Client.Get(ctx, key, &seen.network); err != nil {
+func (r *Reconciler) observe(ctx context.Context, key client.ObjectKey) (allocation.Observation, error) {
+	var seen allocation.Observation
+	if err := r.Client.Get(ctx, key, &seen.Network); err != nil {
 		return seen, err
 	}
-	identifier, err := r.identifierOf(ctx, seen.network)
+	identifier, err := r.identifierOf(ctx, seen.Network)
 	if err != nil {
 		return seen, err
 	}
-	seen.identifier = identifier
+	seen.Identifier = identifier
 	var hosts v1alpha1.HostNetworkList
 	if err := r.Client.List(ctx, &hosts); err != nil {
 		return seen, fmt.Errorf("list HostNetworks: %w", err)
 	}
-	seen.hosts = hosts.Items
+	seen.Hosts = hosts.Items
 	var ports v1alpha1.NetworkPortList
 	if err := r.Client.List(ctx, &ports, client.InNamespace(key.Namespace)); err != nil {
 		return seen, fmt.Errorf("list NetworkPorts: %w", err)
 	}
 	for i := range ports.Items {
 		if ports.Items[i].Spec.NetworkName == key.Name {
-			seen.ports = append(seen.ports, &ports.Items[i])
+			seen.Ports = append(seen.Ports, &ports.Items[i])
 		}
 	}
 	var definition nadv1.NetworkAttachmentDefinition
 	err = r.Client.Get(ctx, key, &definition)
-	if err == nil && metav1.IsControlledBy(&definition, &seen.network) {
-		seen.definition = &definition
+	if err == nil && metav1.IsControlledBy(&definition, &seen.Network) {
+		seen.Definition = &definition
 	}
 	if client.IgnoreNotFound(err) != nil {
 		return seen, fmt.Errorf("get NetworkAttachmentDefinition: %w", err)
@@ -172,7 +164,7 @@ func (r *Reconciler) identifierOf(ctx context.Context, network v1alpha1.TenantNe
 func (r *Reconciler) ownIdentifier(ctx context.Context, network v1alpha1.TenantNetwork, vni int32) (*v1alpha1.VirtualNetworkID, error) {
 	var identifier v1alpha1.VirtualNetworkID
 	err := r.Live.Get(ctx, client.ObjectKey{Name: fmt.Sprint(vni)}, &identifier)
-	if apierrors.IsNotFound(err) || err == nil && !claims(identifier, network) {
+	if apierrors.IsNotFound(err) || err == nil && !allocation.Claims(identifier, network) {
 		return nil, nil
 	}
 	if err != nil {
@@ -190,7 +182,7 @@ func (r *Reconciler) ownIdentifiers(ctx context.Context, network v1alpha1.Tenant
 	}
 	var own []*v1alpha1.VirtualNetworkID
 	for i := range all.Items {
-		if claims(all.Items[i], network) {
+		if allocation.Claims(all.Items[i], network) {
 			own = append(own, &all.Items[i])
 		}
 	}
@@ -201,7 +193,7 @@ func (r *Reconciler) ownIdentifiers(ctx context.Context, network v1alpha1.Tenant
 // that the network says it has. Creating the object is the compare-and-swap.
 func (r *Reconciler) claimIdentifier(ctx context.Context, network v1alpha1.TenantNetwork) (*v1alpha1.VirtualNetworkID, error) {
 	for vni := range fabric.VNICandidates(string(network.UID), network.Status.VNI) {
-		claim := virtualNetworkID(network, vni)
+		claim := allocation.VirtualNetworkID(network, vni)
 		err := r.Client.Create(ctx, claim)
 		if err == nil {
 			return claim, nil
@@ -218,24 +210,24 @@ func (r *Reconciler) claimIdentifier(ctx context.Context, network v1alpha1.Tenan
 
 // remove takes the network down: nothing new is plugged in, then every port
 // goes, then every node drops the network, and only then is the number free.
-func (r *Reconciler) remove(ctx context.Context, seen observation) error {
-	if seen.definition != nil {
-		if err := apply.Prune(ctx, r.Client, []*nadv1.NetworkAttachmentDefinition{seen.definition}, sets.New[string]()); err != nil {
+func (r *Reconciler) remove(ctx context.Context, seen allocation.Observation) error {
+	if seen.Definition != nil {
+		if err := apply.Prune(ctx, r.Client, []*nadv1.NetworkAttachmentDefinition{seen.Definition}, sets.New[string]()); err != nil {
 			return err
 		}
 	}
-	if err := apply.Prune(ctx, r.Client, seen.ports, sets.New[string]()); err != nil {
+	if err := apply.Prune(ctx, r.Client, seen.Ports, sets.New[string]()); err != nil {
 		return err
 	}
-	if blocked := blockers(seen); blocked != "" {
-		return r.report(ctx, seen, keptStatus(seen, conditions.False(v1alpha1.ConditionReady, "Deleting", "waits for "+blocked)))
+	if blocked := allocation.Blockers(seen); blocked != "" {
+		return r.report(ctx, seen, allocation.KeptStatus(seen, conditions.False(v1alpha1.ConditionReady, "Deleting", "waits for "+blocked)))
 	}
-	own, err := r.ownIdentifiers(ctx, seen.network)
+	own, err := r.ownIdentifiers(ctx, seen.Network)
 	if err != nil {
 		return err
 	}
 	if err := apply.Prune(ctx, r.Client, own, sets.New[string]()); err != nil {
 		return err
 	}
-	return finalizer.Remove(ctx, r.Client, &seen.network, Finalizer)
+	return finalizer.Remove(ctx, r.Client, &seen.Network, Finalizer)
 }

@@ -17,6 +17,7 @@ import (
 	"slipway.dev/api/v1alpha1"
 	"slipway.dev/kit/apply"
 	"slipway.dev/kit/testenv"
+	"slipway.dev/operators/network/allocation"
 	"slipway.dev/operators/network/fabric"
 )
 
@@ -198,6 +199,29 @@ func TestReadyWaitsForItsGenerationOnEveryNode(t *testing.T) {
 	e.hasTold()
 }
 
+// What guests were told stays, and a node that cannot carry it is named.
+func TestMTUStays(t *testing.T) {
+	e := newEnvironment(t)
+	network := e.network("demo")
+	e.host("wide", 1500)
+	e.reconcile(network)
+	narrow := e.host("narrow", 1400)
+	e.reconcile(network)
+	e.isReady(network, "True", "Allocated", "")
+	narrow.Status.Networks = []v1alpha1.ProgrammedNetwork{{VNI: *network.Status.VNI, UID: string(network.UID), Generation: network.Generation}}
+	must(e, e.client.Status().Update(e.Context(), narrow))
+	e.reconcile(network)
+	e.isReady(network, "False", "MTUTooSmall",
+		"packets of 1450 bytes and the headers of the tunnel do not fit through HostNetwork narrow: raise the MTU of that node's interface")
+	narrow.Spec.MTU = 1500
+	must(e, e.client.Update(e.Context(), narrow))
+	e.reconcile(network)
+	e.isReady(network, "True", "Allocated", "")
+	if network.Status.MTU != 1450 {
+		e.Errorf("MTU %d", network.Status.MTU)
+	}
+}
+
 // A network that somebody made anywhere else takes no number.
 func TestNetworksCountInHostedNamespacesOnly(t *testing.T) {
 	e := newEnvironment(t)
@@ -227,7 +251,7 @@ func TestIdentifierOfAnotherIsLeftAlone(t *testing.T) {
 			break
 		}
 	}
-	must(e, e.client.Create(e.Context(), virtualNetworkID(*other, wanted[0])))
+	must(e, e.client.Create(e.Context(), allocation.VirtualNetworkID(*other, wanted[0])))
 	e.reconcile(network)
 	if *network.Status.VNI != wanted[1] {
 		e.Errorf("VNI %d, want %d", *network.Status.VNI, wanted[1])

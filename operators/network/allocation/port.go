@@ -1,4 +1,4 @@
-package networkport
+package allocation
 
 import (
 	"errors"
@@ -6,7 +6,6 @@ import (
 	"net/netip"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	slipwayac "slipway.dev/api/applyconfiguration/api/v1alpha1"
 	"slipway.dev/api/v1alpha1"
@@ -15,12 +14,12 @@ import (
 	"slipway.dev/operators/network/hosted"
 )
 
-// reasonNetworkNotReady is that of a port that waits.
-const reasonNetworkNotReady = "NetworkNotReady"
+// ReasonNetworkNotReady is that of a port that waits.
+const ReasonNetworkNotReady = "NetworkNotReady"
 
-// identify decides about the whole status but for the attachment; its one
+// PortStatus decides about the whole status of a port but for the attachment; its one
 // condition is Ready. What a port has got it keeps, whatever comes.
-func identify(port v1alpha1.NetworkPort, network v1alpha1.TenantNetwork, isHosted bool, all []v1alpha1.NetworkPort) (v1alpha1.NetworkPortStatus, error) {
+func PortStatus(port v1alpha1.NetworkPort, network v1alpha1.TenantNetwork, isHosted bool, all []v1alpha1.NetworkPort) (v1alpha1.NetworkPortStatus, error) {
 	kept := identityOf(port.Status)
 	status := func(identity v1alpha1.NetworkPortStatus, ready metav1.Condition) (v1alpha1.NetworkPortStatus, error) {
 		identity.ObservedGeneration, ready.ObservedGeneration = port.Generation, port.Generation
@@ -31,12 +30,12 @@ func identify(port v1alpha1.NetworkPort, network v1alpha1.TenantNetwork, isHoste
 		return status(kept, hosted.Refusal("NetworkPort", port.Namespace))
 	}
 	if network.Status.VNI == nil || network.Status.Gateway == nil || network.Status.MTU == 0 {
-		return status(kept, conditions.False(v1alpha1.ConditionReady, reasonNetworkNotReady,
+		return status(kept, conditions.False(v1alpha1.ConditionReady, ReasonNetworkNotReady,
 			fmt.Sprintf("TenantNetwork %s is not ready", port.Spec.NetworkName)))
 	}
 	nodes, err := netip.ParsePrefix(string(network.Spec.NodeCIDR))
 	if err != nil {
-		return v1alpha1.NetworkPortStatus{}, reconcile.TerminalError(fmt.Errorf("nodeCIDR of TenantNetwork %s: %w", network.Name, err))
+		return v1alpha1.NetworkPortStatus{}, fmt.Errorf("nodeCIDR of TenantNetwork %s: %w", network.Name, err)
 	}
 	address, err := fabric.AllocateAddress(nodes, port, all)
 	var refusal *fabric.Refusal
@@ -58,8 +57,8 @@ func identityOf(status v1alpha1.NetworkPortStatus) v1alpha1.NetworkPortStatus {
 	return status
 }
 
-// applied is the status as the operator applies it.
-func applied(port v1alpha1.NetworkPort, wanted v1alpha1.NetworkPortStatus) *slipwayac.NetworkPortApplyConfiguration {
+// AppliedPort is a port with the status as the operator applies it.
+func AppliedPort(port v1alpha1.NetworkPort, wanted v1alpha1.NetworkPortStatus) *slipwayac.NetworkPortApplyConfiguration {
 	status := slipwayac.NetworkPortStatus().WithObservedGeneration(wanted.ObservedGeneration).
 		WithConditions(conditions.Apply(port.Status.Conditions, port.Generation, wanted.Conditions...)...)
 	if wanted.IPAddress != "" {
