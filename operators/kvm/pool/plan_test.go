@@ -94,30 +94,32 @@ func TestMake(t *testing.T) {
 func TestReplacementEnds(t *testing.T) {
 	for size := range 5 {
 		for _, drain := range []int{0, 1, 5} {
-			t.Run(fmt.Sprintf("%d, drained in %d steps", size, drain), func(t *testing.T) {
-				g := game{drain: drain, steps: map[string]int{}}
-				for range size {
-					g.add("ro")
-				}
-				for step := 0; ; step++ {
-					if step > 10*(size+1)*(drain+1) {
-						t.Fatalf("no end; left with %v", g.machines)
-					}
-					plan := pool.Make(size, g.machines)
-					if plan.Empty() && countReady(g.machines) == len(g.machines) {
-						break
-					}
-					g.play(plan)
-					if len(g.machines) > size+1 || countReady(g.machines) < size {
-						t.Fatalf("bounds broken: %v", g.machines)
-					}
-				}
-				for _, m := range g.machines {
-					if m.Outdated {
-						t.Errorf("%s was not replaced", m.Name)
-					}
-				}
-			})
+			t.Run(fmt.Sprintf("%d, drained in %d steps", size, drain), func(t *testing.T) { testReplacementEnds(t, size, drain) })
+		}
+	}
+}
+
+func testReplacementEnds(t *testing.T, size, drain int) {
+	g := game{drain: drain, steps: map[string]int{}}
+	for range size {
+		g.add("ro")
+	}
+	for step := 0; ; step++ {
+		if step > 10*(size+1)*(drain+1) {
+			t.Fatalf("no end; left with %v", g.machines)
+		}
+		plan := pool.Make(size, g.machines)
+		if plan.Empty() && countReady(g.machines) == len(g.machines) {
+			break
+		}
+		g.play(plan)
+		if len(g.machines) > size+1 || countReady(g.machines) < size {
+			t.Fatalf("bounds broken: %v", g.machines)
+		}
+	}
+	for _, m := range g.machines {
+		if m.Outdated {
+			t.Errorf("%s was not replaced", m.Name)
 		}
 	}
 }
