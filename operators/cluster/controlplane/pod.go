@@ -74,7 +74,7 @@ func (t Tenant) Template(pod Pod) *corev1ac.PodTemplateSpecApplyConfiguration {
 		WithVolumeMounts(pod.Mounts...).
 		WithStartupProbe(pod.Startup).
 		WithLivenessProbe(pod.Liveness).
-		WithResources(pod.Resources.starting(pod.Component).apply()).
+		WithResources(pod.Resources.apply()).
 		// What a component said last is what its status is made from.
 		WithTerminationMessagePolicy(corev1.TerminationMessageFallbackToLogsOnError).
 		WithSecurityContext(corev1ac.SecurityContext().

@@ -22,8 +22,8 @@ type Resources struct {
 // not before. The limit is for a tenant that floods its API.
 //
 // Requests of CPU time are also how a busy node shares it out. A control plane
-// that starts has much to do, once, and gets more than those that run, whatever
-// these are busy with; then it is resized to what it needs (ADR 10).
+// that starts has much to do, once, and is resized to more than those that run
+// have, whatever these are busy with, until it runs (ADR 10).
 const (
 	apiServerCPU         = 25 // milli-cores
 	apiServerStartCPU    = 200
@@ -72,36 +72,36 @@ func (t Tenant) Resources(component string) Resources {
 	return result
 }
 
-// starting is what a component asks for until its control plane is ready.
-func (r Resources) starting(component string) Resources {
-	cpu := resource.NewMilliQuantity(scale(apiServerStartCPU, shares[component].cpu), resource.DecimalSI)
-	if limit, limited := r.Limits[corev1.ResourceCPU]; limited && cpu.Cmp(limit) > 0 {
-		cpu = &limit
-	}
-	if cpu.Cmp(*r.Requests.Cpu()) > 0 {
-		r.Requests = maps.Clone(r.Requests)
-		r.Requests[corev1.ResourceCPU] = *cpu
-	}
-	return r
-}
-
-// Settle is the resize of a pod that asks for more CPU time than its component
-// needs once it has started; nil when there is none. It is no new pod: only the
-// node's shares change.
-func (t Tenant) Settle(pod *corev1.Pod) *corev1ac.PodApplyConfiguration {
+// Resize is the resize of a pod that asks for less CPU time than its component is
+// to have while it starts, or for more than it needs when it runs; nil when there
+// is none. It is no new pod: only the node's shares change.
+func (t Tenant) Resize(pod *corev1.Pod, starts bool) *corev1ac.PodApplyConfiguration {
 	component := pod.Labels[LabelComponent]
 	if _, known := shares[component]; !known || pod.DeletionTimestamp != nil {
 		return nil
 	}
-	settled := t.Resources(component).Requests[corev1.ResourceCPU]
+	resources := t.Resources(component)
+	wanted, differs := resources.Requests[corev1.ResourceCPU], 1
+	if starts {
+		wanted, differs = resources.startCPU(component), -1
+	}
 	for _, container := range pod.Spec.Containers {
-		if container.Name == component && container.Resources.Requests.Cpu().Cmp(settled) > 0 {
+		if container.Name == component && container.Resources.Requests.Cpu().Cmp(wanted) == differs {
 			return corev1ac.Pod(pod.Name, pod.Namespace).WithUID(pod.UID).WithSpec(corev1ac.PodSpec().
 				WithContainers(corev1ac.Container().WithName(component).WithResources(corev1ac.ResourceRequirements().
-					WithRequests(corev1.ResourceList{corev1.ResourceCPU: settled}))))
+					WithRequests(corev1.ResourceList{corev1.ResourceCPU: wanted}))))
 		}
 	}
 	return nil
+}
+
+// startCPU is what a component asks for while its control plane starts.
+func (r Resources) startCPU(component string) resource.Quantity {
+	cpu := *resource.NewMilliQuantity(scale(apiServerStartCPU, shares[component].cpu), resource.DecimalSI)
+	if limit, limited := r.Limits[corev1.ResourceCPU]; limited && cpu.Cmp(limit) > 0 {
+		return limit
+	}
+	return cpu
 }
 
 // WithMemoryLimit sets a limit in bytes, which is never below the request.

@@ -104,24 +104,25 @@ func TestALimitIsNeverBelowTheRequest(t *testing.T) {
 	}
 }
 
-// A component asks for more until its control plane is ready, and is then resized to what Resources says.
-func TestSettle(t *testing.T) {
+// A component asks for more while its control plane starts, and then for what Resources says.
+func TestResize(t *testing.T) {
 	for name, test := range map[string]struct {
 		component, asked string
 		limits           corev1.ResourceList
-		want             string
+		starts, settled  string
 	}{
-		"an API server that has started":     {controlplane.APIServer, "200m", nil, "25m"},
-		"an etcd that has":                   {controlplane.Etcd, "120m", nil, "15m"},
-		"one that is settled":                {controlplane.APIServer, "25m", nil, ""},
-		"one that asks for less":             {controlplane.APIServer, "20m", nil, ""},
-		"one below its limit":                {controlplane.APIServer, "100m", list("100m", ""), "25m"},
-		"a pod that is none of the platform": {"something", "200m", nil, ""},
+		"an API server as it is made":        {controlplane.APIServer, "25m", nil, "200m", ""},
+		"an API server that was resized":     {controlplane.APIServer, "200m", nil, "", "25m"},
+		"an etcd as it is made":              {controlplane.Etcd, "15m", nil, "120m", ""},
+		"an etcd that was resized":           {controlplane.Etcd, "120m", nil, "", "15m"},
+		"one that asks for more than that":   {controlplane.APIServer, "1", nil, "", "25m"},
+		"one below its limit":                {controlplane.APIServer, "25m", list("100m", ""), "100m", ""},
+		"one at its limit":                   {controlplane.APIServer, "100m", list("100m", ""), "", "25m"},
+		"a pod that is none of the platform": {"something", "20m", nil, "", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			tenant := controlplanetest.Tenant()
 			tenant.Spec.ControlPlane.Resources.Limits = test.limits
-			got := ""
 			pod := &corev1.Pod{
 				ObjectMeta: metav1.ObjectMeta{Labels: map[string]string{controlplane.LabelComponent: test.component}},
 				Spec: corev1.PodSpec{Containers: []corev1.Container{
@@ -129,15 +130,18 @@ func TestSettle(t *testing.T) {
 					{Name: test.component, Resources: corev1.ResourceRequirements{Requests: list(test.asked, "1Mi")}},
 				}},
 			}
-			if resize := tenant.Settle(pod); resize != nil {
-				container := resize.Spec.Containers[0]
-				got = container.Resources.Requests.Cpu().String()
-				if *container.Name != test.component || len(*container.Resources.Requests) != 1 {
-					t.Errorf("container %s is resized to %v", *container.Name, *container.Resources.Requests)
+			for starts, want := range map[bool]string{true: test.starts, false: test.settled} {
+				got := ""
+				if resize := tenant.Resize(pod, starts); resize != nil {
+					container := resize.Spec.Containers[0]
+					got = container.Resources.Requests.Cpu().String()
+					if *container.Name != test.component || len(*container.Resources.Requests) != 1 {
+						t.Errorf("container %s is resized to %v", *container.Name, *container.Resources.Requests)
+					}
 				}
-			}
-			if got != test.want {
-				t.Errorf("resized to %q, want %q", got, test.want)
+				if got != want {
+					t.Errorf("starts %t: resized to %q, want %q", starts, got, want)
+				}
 			}
 		})
 	}

@@ -6,11 +6,8 @@ import (
 	"fmt"
 	"slices"
 
-	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/sets"
-	corev1ac "k8s.io/client-go/applyconfigurations/core/v1"
 
 	slipwayac "slipway.dev/api/applyconfiguration/api/v1alpha1"
 	"slipway.dev/api/v1alpha1"
@@ -47,8 +44,6 @@ type State struct {
 	Objects []Object
 	// Unwanted objects exist and are not desired.
 	Unwanted []observed.Object
-	// Resizes of pods that have started.
-	Resizes []*corev1ac.PodApplyConfiguration
 
 	// Waiting says, by component, what holds up one that cannot be written yet.
 	Waiting map[string]string
@@ -96,20 +91,7 @@ func Tenant(seen *observed.Tenant, config Config) (*State, error) {
 	if err := b.components(); err != nil {
 		return nil, err
 	}
-	if meta.IsStatusConditionTrue(seen.Cluster.Status.Conditions, v1alpha1.ConditionControlPlaneReady) {
-		for _, pod := range seen.Pods {
-			if resize := t.Settle(pod); resize != nil && isReady(pod) {
-				b.Resizes = append(b.Resizes, resize)
-			}
-		}
-	}
 	return &b.State, nil
-}
-
-func isReady(pod *corev1.Pod) bool {
-	return slices.ContainsFunc(pod.Status.Conditions, func(c corev1.PodCondition) bool {
-		return c.Type == corev1.PodReady && c.Status == corev1.ConditionTrue
-	})
 }
 
 // builder puts a State together.

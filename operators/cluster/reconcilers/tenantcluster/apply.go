@@ -4,17 +4,21 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"time"
 
 	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/sets"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	slipwayac "slipway.dev/api/applyconfiguration/api/v1alpha1"
 	"slipway.dev/api/v1alpha1"
 	"slipway.dev/kit/apply"
+	"slipway.dev/kit/conditions"
 	"slipway.dev/operators/cluster/desired"
+	"slipway.dev/operators/cluster/observed"
 	"slipway.dev/operators/cluster/report"
 )
 
@@ -38,14 +42,6 @@ func (r *Reconciler) apply(ctx context.Context, wanted *desired.State) (updated 
 			return updated, nil, err
 		}
 		updated = updated || changed
-	}
-	for _, resize := range wanted.Resizes {
-		err := apply.Resize(ctx, r.client, owner, resize)
-		if refused(err) {
-			refusals = append(refusals, report.Refusal{Err: err})
-		} else if err != nil {
-			return updated, nil, err
-		}
 	}
 	if len(refusals) > 0 {
 		return updated, refusals, nil
@@ -115,4 +111,20 @@ func generation(object runtime.ApplyConfiguration) (int64, error) {
 		return 0, fmt.Errorf("read metadata of %T: %w", object, err)
 	}
 	return metadata.Generation, nil
+}
+
+// resize has pods ask for more CPU time while they start, and for less when they
+// run; it returns how long until time alone changes that. What is refused is a
+// matter of speed.
+func (r *Reconciler) resize(ctx context.Context, seen *observed.Tenant) (time.Duration, error) {
+	resizes, next := desired.Resizes(seen, r.config, r.clock.Now())
+	for _, resize := range resizes {
+		err := apply.Resize(ctx, r.client, owner, resize)
+		if refused(err) {
+			log.FromContext(ctx).Info("Pod not resized", "reason", conditions.FirstLine(err.Error()))
+		} else if err != nil {
+			return 0, err
+		}
+	}
+	return next, nil
 }

@@ -9,6 +9,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/tools/clientcmd"
+	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"slipway.dev/api/v1alpha1"
@@ -258,35 +259,43 @@ func unchangedTenantCausesNoWrites(e *environment) {
 }
 
 // While a control plane starts, it goes before those that run.
-func podsThatHaveStartedAskForLess(e *environment) {
+func podsThatStartAskForMore(e *environment) {
 	e.createCluster(pools(map[string]any{"name": "a"}))
-	e.bringUp()
-	set, pod := &appsv1.StatefulSet{}, &corev1.Pod{}
-	e.updateStatus(set, e.hosted, controlplane.Etcd, func() { set.Status.ReadyReplicas, set.Status.AvailableReplicas = 0, 0 })
 	e.reconcile()
+	e.issuePKI()
+	e.connectNetwork()
+	e.reconcile()
+	set, pod := &appsv1.StatefulSet{}, &corev1.Pod{}
+	e.get(set, e.hosted, controlplane.Etcd)
 	e.create(&corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{Namespace: e.hosted, Name: "etcd-0", Labels: set.Spec.Template.Labels},
 		Spec: corev1.PodSpec{Containers: []corev1.Container{{
 			Name: controlplane.Etcd, Image: "i", Resources: set.Spec.Template.Spec.Containers[0].Resources,
 		}}},
 	})
-	e.updateStatus(pod, e.hosted, "etcd-0", func() {
-		pod.Status.Phase = corev1.PodRunning
-		pod.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodReady, Status: corev1.ConditionTrue}}
-	})
-	want := func(when, cpu string) {
+	is := func(conditionType corev1.PodConditionType) {
 		e.Helper()
+		e.updateStatus(pod, e.hosted, "etcd-0", func() {
+			pod.Status.Conditions = append(pod.Status.Conditions,
+				corev1.PodCondition{Type: conditionType, Status: corev1.ConditionTrue, LastTransitionTime: metav1.NewTime(e.clock.Now())})
+		})
+	}
+	want := func(when, cpu string) ctrl.Result {
+		e.Helper()
+		result := e.reconcile()
 		e.get(pod, e.hosted, "etcd-0")
 		if got := pod.Spec.Containers[0].Resources.Requests; got.Cpu().String() != cpu || got.Memory().String() != "32Mi" {
 			e.Errorf("%s: etcd asks for %v, want %s of CPU time and 32Mi", when, got, cpu)
 		}
+		return result
 	}
-	e.reconcile()
-	want("the control plane starts", "120m")
-	e.runStatefulSet(controlplane.Etcd)
-	e.reconcile()
-	e.wantCondition(v1alpha1.ConditionControlPlaneReady, "True Ready")
-	want("the control plane runs", "15m")
+	want("it has no node", "15m")
+	is(corev1.PodScheduled)
+	if again := want("it starts", "120m").RequeueAfter; again <= 0 || again > 2*time.Minute {
+		e.Errorf("is looked at again after %s, want within two minutes", again)
+	}
+	is(corev1.PodReady)
+	want("it runs", "15m")
 	e.writes = 0
 	e.reconcile()
 	if e.writes != 0 {

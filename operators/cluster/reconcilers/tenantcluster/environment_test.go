@@ -61,7 +61,7 @@ func TestReconciler(t *testing.T) {
 		"tenant-survives-a-lost-grant":        tenantSurvivesALostGrant,
 		"unchanged-tenant-causes-no-writes":   unchangedTenantCausesNoWrites,
 		"claims-are-left-alone":               claimsAreLeftAlone,
-		"pods-that-have-started-ask-for-less": podsThatHaveStartedAskForLess,
+		"pods-that-start-ask-for-more":        podsThatStartAskForMore,
 		"ready-is-of-this-generation":         readyIsOfThisGeneration,
 		"operations-and-their-timeline":       operationsAndTheirTimeline,
 		"events-are-sent-once":                eventsAreSentOnce,
