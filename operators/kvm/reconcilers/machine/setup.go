@@ -9,11 +9,13 @@ import (
 	"k8s.io/client-go/util/workqueue"
 	kubevirtv1 "kubevirt.io/api/core/v1"
 	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/log"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
@@ -28,6 +30,10 @@ const HostedNamespaceField = "hostedNamespace"
 // under way at most.
 const concurrency = 8
 
+// askedOtherwise leaves out updates of the status alone, which is this
+// controller's: each would have it look at a Node that changes all the time again.
+var askedOtherwise = predicate.Or(predicate.GenerationChangedPredicate{}, predicate.LabelChangedPredicate{}, predicate.AnnotationChangedPredicate{})
+
 // SetupWithManager registers the controller, which fleet wakes for what
 // happens in tenants.
 func (r *Reconciler) SetupWithManager(ctx context.Context, manager ctrl.Manager, fleet *tenant.Fleet) error {
@@ -39,7 +45,7 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, manager ctrl.Manager,
 	}
 	return ctrl.NewControllerManagedBy(manager).Named("machine").
 		WithOptions(controller.Options{MaxConcurrentReconciles: concurrency}).
-		For(&v1alpha1.Machine{}).
+		For(&v1alpha1.Machine{}, builder.WithPredicates(askedOtherwise)).
 		Owns(&v1alpha1.NetworkPort{}).
 		Owns(&corev1.Secret{}).
 		Owns(&kubevirtv1.VirtualMachine{}).
