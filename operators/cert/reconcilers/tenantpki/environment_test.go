@@ -12,6 +12,7 @@ import (
 	"time"
 
 	cmv1 "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
+	cmmeta "github.com/cert-manager/cert-manager/pkg/apis/meta/v1"
 	corev1 "k8s.io/api/core/v1"
 	eventsv1 "k8s.io/api/events/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
@@ -179,6 +180,26 @@ func (e *environment) awaitEvent(t *testing.T, tenant *v1alpha1.TenantPKI, reaso
 				(secret == "" || event.Related != nil && event.Related.Name == secret)
 		})
 	})
+}
+
+// settled returns the hashes of a tenant of which nothing is being issued. Of a
+// certificate just issued cert-manager may make another: its cache of Secrets
+// can be behind its cache of Certificates, and the Secret is missing then.
+func (e *environment) settled(t *testing.T, tenant *v1alpha1.TenantPKI) map[string]string {
+	t.Helper()
+	e.await(t, tenant, "nothing is being issued", func() bool {
+		certificates := &cmv1.CertificateList{}
+		if err := e.client.List(t.Context(), certificates, client.InNamespace(tenant.Namespace)); err != nil {
+			t.Fatal(err)
+		}
+		return !slices.ContainsFunc(certificates.Items, func(certificate cmv1.Certificate) bool {
+			return slices.ContainsFunc(certificate.Status.Conditions, func(condition cmv1.CertificateCondition) bool {
+				return condition.Type == cmv1.CertificateConditionIssuing && condition.Status == cmmeta.ConditionTrue
+			})
+		})
+	})
+	e.awaitReady(t, tenant)
+	return hashes(tenant)
 }
 
 func hashes(tenant *v1alpha1.TenantPKI) map[string]string {

@@ -142,7 +142,7 @@ func (e *environment) checkIssued(t *testing.T, tenant *v1alpha1.TenantPKI) {
 // checkRenewal renews as `cmctl renew` does. Only this Secret's hash may
 // change, and the leaves in use stay valid under the authority.
 func (e *environment) checkRenewal(t *testing.T, tenant *v1alpha1.TenantPKI, name string) {
-	before := hashes(tenant)
+	before := e.settled(t, tenant)
 	certificate := &cmv1.Certificate{}
 	if err := e.client.Get(t.Context(), client.ObjectKey{Namespace: tenant.Namespace, Name: name}, certificate); err != nil {
 		t.Fatal(err)
@@ -170,7 +170,7 @@ func (e *environment) checkRenewal(t *testing.T, tenant *v1alpha1.TenantPKI, nam
 }
 
 func (e *environment) checkAnotherName(t *testing.T, tenant *v1alpha1.TenantPKI) {
-	before := hashes(tenant)
+	before := e.settled(t, tenant)
 	e.patch(t, tenant, func() {
 		tenant.Spec.APIServer.DNSNames = append(tenant.Spec.APIServer.DNSNames, "api.demo.team.example")
 	})
