@@ -87,6 +87,7 @@ func Desired(in Input) (state State, programmed []v1alpha1.ProgrammedNetwork) {
 		}
 		if n.lostPorts {
 			keepStrangers(&state, in.Observed, n)
+			keepPodTables(&state, in.Observed, n)
 		}
 		programmed = append(programmed, v1alpha1.ProgrammedNetwork{VNI: n.vni, UID: n.alias, Generation: n.generation, Ports: int32(len(n.ports))})
 	}

@@ -27,7 +27,7 @@ func portTable(a Attachment, p port) Table {
 
 // podTable, in the pod's own namespace, keeps the tenant's network and the
 // management network apart, although the pod is on both.
-func podTable(a Attachment, p port) Table {
+func podTable(a Attachment, n network, p port) Table {
 	management := []string{PodInterface}
 	t := Table{Namespace: a.Namespace, Family: FamilyInet, Name: TableName, Guards: a.Link, Chains: []Chain{
 		{Name: "forward", Type: "filter", Hook: "forward", Rules: []Rule{
@@ -43,11 +43,11 @@ func podTable(a Attachment, p port) Table {
 		}})
 		return t
 	}
-	rules := []Rule{
+	rules := append(onlyPorts(a, n), []Rule{
 		{Out: []string{"lo", a.Interface}, Verdict: Accept},
 		{Established: true, Verdict: Accept},
 		{Protocol: protocolICMPv6, Verdict: Accept}, // neighbour discovery
-	}
+	}...)
 	for _, e := range p.egress {
 		to, err := netip.ParsePrefix(string(e.CIDR))
 		if err != nil {
@@ -61,4 +61,23 @@ func podTable(a Attachment, p port) Table {
 	}
 	t.Chains = append(t.Chains, Chain{Name: "output", Type: "filter", Hook: "output", Rules: append(rules, Rule{Verdict: Drop})})
 	return t
+}
+
+// onlyPorts keep a pod from looking for addresses that no NIC has: an API server
+// connects wherever its tenant's objects say, and an address that nobody answers
+// for takes an entry in the node's one table of neighbours. Where a port has lost
+// its address, any may be that one's.
+func onlyPorts(a Attachment, n network) []Rule {
+	if n.lostPorts {
+		return nil
+	}
+	known := []netip.Addr{n.gateway.Addr()}
+	for _, p := range n.ports {
+		known = append(known, p.ip)
+	}
+	out := []string{a.Interface}
+	return []Rule{
+		{Out: out, DestinationIn: known, Verdict: Accept},
+		{Out: out, Destination: n.gateway.Masked(), Verdict: Drop},
+	}
 }

@@ -94,7 +94,7 @@ func addPort(s *State, n network, p port) {
 		s.Sysctls = append(s.Sysctls, Sysctl{Key: "ipv6/conf/" + a.Link + "/disable_ipv6", Value: "1"})
 		s.Tables = append(s.Tables, portTable(a, p))
 		if a.Namespace != "" {
-			s.Tables = append(s.Tables, podTable(a, p))
+			s.Tables = append(s.Tables, podTable(a, n, p))
 		}
 	}
 	switch {

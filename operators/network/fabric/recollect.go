@@ -194,3 +194,22 @@ func withoutIdentity(in Input, networks []network) []Attachment {
 	slices.SortFunc(nics, func(a, b Attachment) int { return cmp.Compare(a.Link, b.Link) })
 	return nics
 }
+
+// keepPodTables keeps the tables in the namespaces of the network's pods, which
+// list the addresses of all its ports, while one of these has lost its own.
+func keepPodTables(s *State, observed State, n network) {
+	pods := map[string]bool{}
+	for _, p := range n.ports {
+		for _, a := range p.local {
+			pods[a.Namespace] = a.Namespace != ""
+		}
+	}
+	for i, t := range s.Tables {
+		at := slices.IndexFunc(observed.Tables, func(o Table) bool {
+			return o.Namespace == t.Namespace && o.Family == t.Family && o.Name == t.Name
+		})
+		if pods[t.Namespace] && at >= 0 {
+			s.Tables[i] = observed.Tables[at]
+		}
+	}
+}

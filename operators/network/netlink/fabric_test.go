@@ -47,6 +47,7 @@ func TestTenantsWithTheSameAddresses(t *testing.T) {
 	netnstest.Reaches(t, far.path, "10.200.0.18", "extra heard 10.200.0.17")
 	for _, address := range []string{"10.200.0.16", "10.200.0.17"} {
 		pod := pods["blue "+address]
+		pod.unconfine(t)
 		netnstest.Blocked(t, pod.path, "10.200.0.18")
 	}
 }
@@ -94,6 +95,7 @@ func TestGatewayLooksForNobody(t *testing.T) {
 	w.outsideOf("10.99.0.50")
 	w.addNetwork(red)
 	pod := w.guest(red)
+	pod.unconfine(t)
 	netnstest.Run(t, pod.path, "ip route add 10.200.0.128/25 via 10.200.0.1")
 	must(t, netnstest.Do(pod.path, func() error { return flood("10.200.0.200", 1) }))
 	// What is sent later has come through: so has what was sent before.
@@ -102,6 +104,20 @@ func TestGatewayLooksForNobody(t *testing.T) {
 	if known := netnstest.Run(t, gateway, "ip neighbour show nud all"); strings.Contains(known, "10.200.0.200") {
 		t.Errorf("the gateway looks for an address that nobody has:\n%s", known)
 	}
+}
+
+// Nor with what its API server, which is such a pod, is told to connect to.
+func TestPodLooksForNobody(t *testing.T) {
+	w := newWorld(t, 1)
+	w.addNetwork(red)
+	pod := w.plug(red, w.nodes[0], "10.200.0.16")
+	must(t, netnstest.Do(pod.path, func() error { return flood("10.200.0.200", 1) }))
+	if known := netnstest.Run(t, pod.path, "ip neighbour show nud all"); strings.Contains(known, "10.200.0.200") {
+		t.Errorf("the pod looks for an address that no port has:\n%s", known)
+	}
+	worker := w.plug(red, w.nodes[0], "10.200.0.200")
+	netnstest.Serve(t, worker.path, "10.200.0.200", "worker")
+	netnstest.Reaches(t, pod.path, "10.200.0.200", "worker heard 10.200.0.16")
 }
 
 func TestAddressesOfOthersAreRefused(t *testing.T) {
