@@ -116,7 +116,7 @@ type TimelineStep struct {
 	Seconds int64 `json:"seconds"`
 }
 
-// Condition types of a TenantCluster.
+// Condition types of a TenantCluster. ConditionReady is that of its children too.
 const (
 	ConditionReady             = "Ready"
 	ConditionPKIReady          = "PKIReady"

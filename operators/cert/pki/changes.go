@@ -32,7 +32,7 @@ func ChangesSince(before v1alpha1.TenantPKIStatus, report *slipwayac.TenantPKISt
 	}
 	var was metav1.Condition
 	for _, condition := range before.Conditions {
-		if condition.Type == conditionReady {
+		if condition.Type == v1alpha1.ConditionReady {
 			was = condition
 		}
 	}

@@ -18,7 +18,6 @@ import (
 
 // Reasons of the condition Ready.
 const (
-	conditionReady        = "Ready"
 	reasonIssued          = "Issued"
 	reasonInvalidSpec     = "InvalidSpec"
 	reasonNotHosted       = "NotHosted"
@@ -49,7 +48,7 @@ func Report(tenant *v1alpha1.TenantPKI, applied Desired, observed Observed) *sli
 		parts = append(parts, certificateCondition(name, d.Generation, certificates[name]), secretCondition(name, secrets[name]))
 	}
 	parts = append(parts, secretCondition(v1alpha1.SecretServiceAccount, secrets[v1alpha1.SecretServiceAccount]))
-	ready := conditions.Summary(conditionReady, reasonIssued, parts...)
+	ready := conditions.Summary(v1alpha1.ConditionReady, reasonIssued, parts...)
 	if ready.Status == metav1.ConditionTrue && len(expiring) > 0 {
 		ready.Message = expiring[0]
 	}
@@ -58,7 +57,7 @@ func Report(tenant *v1alpha1.TenantPKI, applied Desired, observed Observed) *sli
 
 // ReportInvalid is the status of a tenant whose spec cannot be fulfilled.
 func ReportInvalid(tenant *v1alpha1.TenantPKI, observed Observed, cause error) *slipwayac.TenantPKIApplyConfiguration {
-	return report(tenant, observed, conditions.False(conditionReady, reasonInvalidSpec, cause.Error()))
+	return report(tenant, observed, conditions.False(v1alpha1.ConditionReady, reasonInvalidSpec, cause.Error()))
 }
 
 // ReportRefused is the status of a tenant of which the API server has not taken an
@@ -69,7 +68,7 @@ func ReportRefused(tenant *v1alpha1.TenantPKI, observed Observed, refused metav1
 
 // ReportNotHosted is the status of a TenantPKI that does not count where it is.
 func ReportNotHosted(tenant *v1alpha1.TenantPKI) *slipwayac.TenantPKIApplyConfiguration {
-	return report(tenant, Observed{}, conditions.False(conditionReady, reasonNotHosted, fmt.Sprintf(
+	return report(tenant, Observed{}, conditions.False(v1alpha1.ConditionReady, reasonNotHosted, fmt.Sprintf(
 		"Namespace %s is not the hosted namespace of a TenantCluster; create a TenantCluster, which gets its TenantPKI from the cluster-operator", tenant.Namespace)))
 }
 
@@ -103,7 +102,7 @@ func report(tenant *v1alpha1.TenantPKI, observed Observed, ready metav1.Conditio
 // generation that was just written; nil when nothing had to be.
 func certificateCondition(name string, applied *int64, certificate *cmv1.Certificate) metav1.Condition {
 	blocked := func(why string) metav1.Condition {
-		return conditions.False(conditionReady, reasonWaitCertificate, fmt.Sprintf("Certificate %s: %s", name, why))
+		return conditions.False(v1alpha1.ConditionReady, reasonWaitCertificate, fmt.Sprintf("Certificate %s: %s", name, why))
 	}
 	if certificate == nil {
 		return blocked("not observed yet")
@@ -114,9 +113,9 @@ func certificateCondition(name string, applied *int64, certificate *cmv1.Certifi
 	case changing || ready == nil || ready.ObservedGeneration != certificate.Generation:
 		return blocked("waiting for cert-manager")
 	case ready.Status == cmmeta.ConditionTrue:
-		return conditions.True(conditionReady, reasonIssued, "")
+		return conditions.True(v1alpha1.ConditionReady, reasonIssued, "")
 	case failed != "":
-		return conditions.False(conditionReady, reasonNotIssued, fmt.Sprintf("Certificate %s: %s", name, failed))
+		return conditions.False(v1alpha1.ConditionReady, reasonNotIssued, fmt.Sprintf("Certificate %s: %s", name, failed))
 	default:
 		return blocked(ready.Message)
 	}
@@ -147,9 +146,9 @@ func find(certificate *cmv1.Certificate, conditionType cmv1.CertificateCondition
 
 func secretCondition(name string, secret *corev1.Secret) metav1.Condition {
 	if secret == nil || secret.Annotations[annotationHash] == "" || secret.DeletionTimestamp != nil {
-		return conditions.False(conditionReady, reasonWaitSecret, fmt.Sprintf("Secret %s: not written yet", name))
+		return conditions.False(v1alpha1.ConditionReady, reasonWaitSecret, fmt.Sprintf("Secret %s: not written yet", name))
 	}
-	return conditions.True(conditionReady, reasonIssued, "")
+	return conditions.True(v1alpha1.ConditionReady, reasonIssued, "")
 }
 
 func byName[T metav1.Object](objects []T) map[string]T {

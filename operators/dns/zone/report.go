@@ -9,8 +9,6 @@ import (
 	"slipway.dev/kit/conditions"
 )
 
-const conditionReady = "Ready"
-
 // Reasons of the condition Ready of which events tell, or not.
 const (
 	ReasonServed    = "Served"
@@ -19,38 +17,38 @@ const (
 
 // served says that every record is served as desired, and nothing else.
 func served() metav1.Condition {
-	return conditions.True(conditionReady, ReasonServed, "")
+	return conditions.True(v1alpha1.ConditionReady, ReasonServed, "")
 }
 
 // invalid says that the spec cannot be fulfilled, and why.
 func invalid(cause error) metav1.Condition {
-	return conditions.False(conditionReady, "InvalidSpec", cause.Error())
+	return conditions.False(v1alpha1.ConditionReady, "InvalidSpec", cause.Error())
 }
 
 // notHosted says why a TenantDNS does not count where it is.
 func notHosted(cause string) metav1.Condition {
-	return conditions.False(conditionReady, ReasonNotHosted, cause)
+	return conditions.False(v1alpha1.ConditionReady, ReasonNotHosted, cause)
 }
 
 // nothingToPublish is as it should be: a tenant that is not exposed outside the
 // management cluster has nothing that a name could lead to.
 func nothingToPublish() metav1.Condition {
-	return conditions.True(conditionReady, "NothingToPublish", "spec.apiTargets and spec.appsTargets are empty")
+	return conditions.True(v1alpha1.ConditionReady, "NothingToPublish", "spec.apiTargets and spec.appsTargets are empty")
 }
 
 // waitingForServer says which name is not served as desired.
 func waitingForServer(missing string) metav1.Condition {
-	return conditions.False(conditionReady, "WaitingForAuthoritativeServer", missing)
+	return conditions.False(v1alpha1.ConditionReady, "WaitingForAuthoritativeServer", missing)
 }
 
 // Deleting says which name is not gone yet.
 func Deleting(remaining string) metav1.Condition {
-	return conditions.False(conditionReady, "Deleting", remaining)
+	return conditions.False(v1alpha1.ConditionReady, "Deleting", remaining)
 }
 
 // IsServed is true of a status that says so.
 func IsServed(tenant *v1alpha1.TenantDNS) bool {
-	ready := meta.FindStatusCondition(tenant.Status.Conditions, conditionReady)
+	ready := meta.FindStatusCondition(tenant.Status.Conditions, v1alpha1.ConditionReady)
 	return ready != nil && ready.Reason == ReasonServed
 }
 

@@ -82,7 +82,7 @@ func lost(np v1alpha1.NetworkPort) bool {
 	if np.Status.IPAddress != "" {
 		return false
 	}
-	ready := meta.FindStatusCondition(np.Status.Conditions, "Ready")
+	ready := meta.FindStatusCondition(np.Status.Conditions, v1alpha1.ConditionReady)
 	return ready == nil || !refusals.Has(ready.Reason)
 }
 

@@ -162,7 +162,7 @@ func (e *environment) await(t *testing.T, tenant *v1alpha1.TenantPKI, what strin
 func (e *environment) awaitReady(t *testing.T, tenant *v1alpha1.TenantPKI) {
 	t.Helper()
 	e.await(t, tenant, "TenantPKI becomes Ready", func() bool {
-		ready := meta.FindStatusCondition(tenant.Status.Conditions, "Ready")
+		ready := meta.FindStatusCondition(tenant.Status.Conditions, v1alpha1.ConditionReady)
 		return ready != nil && ready.Status == metav1.ConditionTrue && ready.ObservedGeneration == tenant.Generation
 	})
 }

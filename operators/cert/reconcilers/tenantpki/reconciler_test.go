@@ -31,7 +31,7 @@ func TestTenantPKI(t *testing.T) {
 
 	// Without cert-manager the status says what is waited for.
 	e.await(t, tenant, "status names what blocks", func() bool {
-		ready := meta.FindStatusCondition(tenant.Status.Conditions, "Ready")
+		ready := meta.FindStatusCondition(tenant.Status.Conditions, v1alpha1.ConditionReady)
 		return ready != nil && ready.Reason == "WaitingForCertificate" && ready.Message == "Certificate ca: waiting for cert-manager"
 	})
 
@@ -66,7 +66,7 @@ func (e *environment) testNotHosted(t *testing.T) {
 	awaitNotHosted := func(tenant *v1alpha1.TenantPKI) {
 		t.Helper()
 		e.await(t, tenant, "TenantPKI is not hosted", func() bool {
-			ready := meta.FindStatusCondition(tenant.Status.Conditions, "Ready")
+			ready := meta.FindStatusCondition(tenant.Status.Conditions, v1alpha1.ConditionReady)
 			certificates := &cmv1.CertificateList{}
 			if err := e.client.List(t.Context(), certificates, client.InNamespace(tenant.Namespace)); err != nil {
 				t.Fatal(err)
@@ -193,7 +193,7 @@ func (e *environment) checkInvalidSpec(t *testing.T, tenant *v1alpha1.TenantPKI)
 	before, valid := hashes(tenant), tenant.Spec.Etcd.IPAddresses
 	e.patch(t, tenant, func() { tenant.Spec.Etcd.IPAddresses = []string{"etcd"} })
 	e.await(t, tenant, "invalid spec is reported", func() bool {
-		ready := meta.FindStatusCondition(tenant.Status.Conditions, "Ready")
+		ready := meta.FindStatusCondition(tenant.Status.Conditions, v1alpha1.ConditionReady)
 		return ready.Reason == "InvalidSpec" && ready.Message == `spec.etcd.ipAddresses: "etcd" is not an IP address`
 	})
 	if diff := cmp.Diff(before, hashes(tenant)); diff != "" {
@@ -253,7 +253,7 @@ func (e *environment) checkQuota(t *testing.T, tenant *v1alpha1.TenantPKI) {
 		t.Fatal(err)
 	}
 	e.await(t, tenant, "the quota is named", func() bool {
-		ready := meta.FindStatusCondition(tenant.Status.Conditions, "Ready")
+		ready := meta.FindStatusCondition(tenant.Status.Conditions, v1alpha1.ConditionReady)
 		return ready.Status == metav1.ConditionFalse && ready.Reason == "Refused" &&
 			strings.Contains(ready.Message, "Issuer ca") && strings.Contains(ready.Message, "exceeded quota: few") && len(tenant.Status.Secrets) > 0
 	})

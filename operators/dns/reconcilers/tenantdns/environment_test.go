@@ -124,7 +124,7 @@ func (e *environment) awaitReason(t *testing.T, tenant *v1alpha1.TenantDNS, reas
 		if err := e.client.Get(t.Context(), client.ObjectKeyFromObject(tenant), tenant); err != nil {
 			return false, err
 		}
-		ready := meta.FindStatusCondition(tenant.Status.Conditions, "Ready")
+		ready := meta.FindStatusCondition(tenant.Status.Conditions, v1alpha1.ConditionReady)
 		return ready != nil && ready.Reason == reason && strings.Contains(ready.Message, message) &&
 			ready.ObservedGeneration == tenant.Generation, nil
 	})

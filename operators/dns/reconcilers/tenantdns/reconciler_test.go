@@ -32,7 +32,7 @@ func TestTenantDNS(t *testing.T) {
 func (e *environment) testLife(t *testing.T) {
 	tenant := e.createTenant(t, "demo", v1alpha1.TenantDNSSpec{})
 	e.awaitReason(t, tenant, "NothingToPublish", "")
-	if !meta.IsStatusConditionTrue(tenant.Status.Conditions, "Ready") || tenant.Status.APIName != "" {
+	if !meta.IsStatusConditionTrue(tenant.Status.Conditions, v1alpha1.ConditionReady) || tenant.Status.APIName != "" {
 		t.Errorf("nothing to publish: %+v", tenant.Status)
 	}
 

@@ -102,7 +102,7 @@ func (e *environment) isAtRest(network, name string) {
 
 func (e *environment) isReady(port v1alpha1.NetworkPort, status metav1.ConditionStatus, reason, message string) {
 	e.Helper()
-	ready := meta.FindStatusCondition(port.Status.Conditions, "Ready")
+	ready := meta.FindStatusCondition(port.Status.Conditions, v1alpha1.ConditionReady)
 	if ready == nil || ready.Status != status || ready.Reason != reason || ready.Message != message {
 		e.Errorf("%s: Ready is %+v; want %s, %s, %q", port.Name, ready, status, reason, message)
 	}

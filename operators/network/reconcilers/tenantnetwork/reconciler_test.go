@@ -85,7 +85,7 @@ func (e *environment) reconcile(network *v1alpha1.TenantNetwork) {
 
 func (e *environment) isReady(network *v1alpha1.TenantNetwork, status metav1.ConditionStatus, reason, message string) {
 	e.Helper()
-	ready := meta.FindStatusCondition(network.Status.Conditions, "Ready")
+	ready := meta.FindStatusCondition(network.Status.Conditions, v1alpha1.ConditionReady)
 	if ready == nil || ready.Status != status || ready.Reason != reason || ready.Message != message {
 		e.Errorf("Ready is %+v; want %s, %s, %q", ready, status, reason, message)
 	}
