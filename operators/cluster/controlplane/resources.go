@@ -21,9 +21,9 @@ type Resources struct {
 // an idle one uses, 154 MiB and 16 m, so that a node is full when it is full and
 // not before. The limit is for a tenant that floods its API.
 //
-// Requests of CPU time are also how a busy node shares it out. A control plane
-// that starts has much to do, once, and is resized to more than those that run
-// have, whatever these are busy with, until it runs (ADR 10).
+// Requests also decide how a busy node shares its CPU time. A control plane has
+// much to do while it starts, so its pods are resized to more until all of them
+// are ready (ADR 10).
 const (
 	apiServerCPU         = 25 // milli-cores
 	apiServerStartCPU    = 200
@@ -72,21 +72,25 @@ func (t Tenant) Resources(component string) Resources {
 	return result
 }
 
-// Resize is the resize of a pod that asks for less CPU time than its component is
-// to have while it starts, or for more than it needs when it runs; nil when there
-// is none. It is no new pod: only the node's shares change.
-func (t Tenant) Resize(pod *corev1.Pod, starts bool) *corev1ac.PodApplyConfiguration {
+// Resize is what raises the CPU request of a pod that is boosted, or lowers that
+// of one that is not any more; nil where nothing has to change. It makes no new
+// pod: only the shares change.
+func (t Tenant) Resize(pod *corev1.Pod, boosted bool) *corev1ac.PodApplyConfiguration {
 	component := pod.Labels[LabelComponent]
 	if _, known := shares[component]; !known || pod.DeletionTimestamp != nil {
 		return nil
 	}
 	resources := t.Resources(component)
-	wanted, differs := resources.Requests[corev1.ResourceCPU], 1
-	if starts {
-		wanted, differs = resources.startCPU(component), -1
+	wanted := resources.Requests[corev1.ResourceCPU]
+	if boosted {
+		wanted = resources.startCPU(component)
 	}
 	for _, container := range pod.Spec.Containers {
-		if container.Name == component && container.Resources.Requests.Cpu().Cmp(wanted) == differs {
+		if container.Name != component {
+			continue
+		}
+		current := container.Resources.Requests.Cpu()
+		if boosted && current.Cmp(wanted) < 0 || !boosted && current.Cmp(wanted) > 0 {
 			return corev1ac.Pod(pod.Name, pod.Namespace).WithUID(pod.UID).WithSpec(corev1ac.PodSpec().
 				WithContainers(corev1ac.Container().WithName(component).WithResources(corev1ac.ResourceRequirements().
 					WithRequests(corev1.ResourceList{corev1.ResourceCPU: wanted}))))
@@ -95,7 +99,7 @@ func (t Tenant) Resize(pod *corev1.Pod, starts bool) *corev1ac.PodApplyConfigura
 	return nil
 }
 
-// startCPU is what a component asks for while its control plane starts.
+// startCPU is what a component requests while its control plane starts.
 func (r Resources) startCPU(component string) resource.Quantity {
 	cpu := *resource.NewMilliQuantity(scale(apiServerStartCPU, shares[component].cpu), resource.DecimalSI)
 	if limit, limited := r.Limits[corev1.ResourceCPU]; limited && cpu.Cmp(limit) > 0 {

@@ -86,7 +86,7 @@ func TestResources(t *testing.T) {
 func TestAnIdlePlaneAsksForLittle(t *testing.T) {
 	tenant := controlplanetest.Tenant()
 	var cpu, memory resource.Quantity
-	for _, component := range []string{controlplane.APIServer, controlplane.Etcd, controlplane.ControllerManager, controlplane.Scheduler} {
+	for _, component := range controlplane.Components {
 		requests := tenant.Resources(component).Requests
 		cpu.Add(*requests.Cpu())
 		memory.Add(*requests.Memory())
@@ -109,7 +109,7 @@ func TestResize(t *testing.T) {
 	for name, test := range map[string]struct {
 		component, asked string
 		limits           corev1.ResourceList
-		starts, settled  string
+		boosted, running string
 	}{
 		"an API server as it is made":        {controlplane.APIServer, "25m", nil, "200m", ""},
 		"an API server that was resized":     {controlplane.APIServer, "200m", nil, "", "25m"},
@@ -130,9 +130,9 @@ func TestResize(t *testing.T) {
 					{Name: test.component, Resources: corev1.ResourceRequirements{Requests: list(test.asked, "1Mi")}},
 				}},
 			}
-			for starts, want := range map[bool]string{true: test.starts, false: test.settled} {
+			for boosted, want := range map[bool]string{true: test.boosted, false: test.running} {
 				got := ""
-				if resize := tenant.Resize(pod, starts); resize != nil {
+				if resize := tenant.Resize(pod, boosted); resize != nil {
 					container := resize.Spec.Containers[0]
 					got = container.Resources.Requests.Cpu().String()
 					if *container.Name != test.component || len(*container.Resources.Requests) != 1 {
@@ -140,7 +140,7 @@ func TestResize(t *testing.T) {
 					}
 				}
 				if got != want {
-					t.Errorf("starts %t: resized to %q, want %q", starts, got, want)
+					t.Errorf("boosted %t: resized to %q, want %q", boosted, got, want)
 				}
 			}
 		})

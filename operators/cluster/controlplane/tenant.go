@@ -149,6 +149,9 @@ const (
 	Scheduler         = "kube-scheduler"
 )
 
+// Components of every control plane.
+var Components = []string{Etcd, APIServer, ControllerManager, Scheduler}
+
 // EtcdClientService is the Service at which API servers find etcd.
 const EtcdClientService = "etcd-client"
 

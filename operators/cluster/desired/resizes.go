@@ -12,19 +12,20 @@ import (
 	"slipway.dev/operators/cluster/observed"
 )
 
-// startTime is how long a pod that starts may have more CPU time than those that
-// run. One that has not come up by then has other troubles.
-const startTime = 2 * time.Minute
+// startupBoost is how long a pod may have more CPU time than those that run. A
+// control plane that has not come up by then has other troubles.
+const startupBoost = 2 * time.Minute
 
 // Resizes are those of the pods of a control plane, and next is how long until
-// time makes others; zero when it makes none.
+// time makes others; zero when it makes none. Those that are ready keep what they
+// have until all are: the others start with their help.
 func Resizes(seen *observed.Tenant, config Config, now time.Time) (resizes []*corev1ac.PodApplyConfiguration, next time.Duration) {
 	t := tenant(seen, config)
-	first := comesUp(seen)
+	starting := startingFirstTime(seen)
 	for _, pod := range seen.Pods {
 		left := time.Duration(0)
-		if first && !isTrue(pod, corev1.PodReady) {
-			left = max(0, startTime-now.Sub(scheduledAt(pod)))
+		if starting {
+			left = max(0, startupBoost-now.Sub(scheduledAt(pod)))
 		}
 		if left > 0 && (next == 0 || left < next) {
 			next = left
@@ -36,24 +37,26 @@ func Resizes(seen *observed.Tenant, config Config, now time.Time) (resizes []*co
 	return resizes, next
 }
 
-// comesUp reports whether a control plane starts for the first time and has what
+// startingFirstTime reports whether a control plane is being created and has what
 // its pods need to get ready. While one of them waits for room, or for an etcd
 // that does, those that have it must not take more of it from others.
-func comesUp(seen *observed.Tenant) bool {
+func startingFirstTime(seen *observed.Tenant) bool {
 	operation := seen.Cluster.Status.Operation
 	if operation == nil || operation.Type != v1alpha1.OperationCreate {
 		return false
 	}
-	members := int32(0)
+	ready, pods := true, map[string]int32{}
 	for _, pod := range seen.Pods {
 		if !isTrue(pod, corev1.PodScheduled) || pod.DeletionTimestamp != nil {
 			return false
 		}
-		if pod.Labels[controlplane.LabelComponent] == controlplane.Etcd {
-			members++
-		}
+		ready = ready && isTrue(pod, corev1.PodReady)
+		pods[pod.Labels[controlplane.LabelComponent]]++
 	}
-	return members >= seen.Cluster.Spec.ControlPlane.Etcd.Replicas
+	for _, component := range controlplane.Components {
+		ready = ready && pods[component] > 0
+	}
+	return !ready && pods[controlplane.Etcd] >= seen.Cluster.Spec.ControlPlane.Etcd.Replicas
 }
 
 func isTrue(pod *corev1.Pod, conditionType corev1.PodConditionType) bool {

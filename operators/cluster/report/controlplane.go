@@ -28,7 +28,7 @@ func ControlPlane(state State) metav1.Condition {
 	if etcd := etcdFault(state.Seen.Cluster); etcd != nil {
 		return conditions.False(conditionType, etcd.Reason, etcd.Message)
 	}
-	for _, component := range []string{controlplane.Etcd, controlplane.APIServer, controlplane.ControllerManager, controlplane.Scheduler} {
+	for _, component := range controlplane.Components {
 		if condition := componentCondition(state, component); condition.Status != metav1.ConditionTrue {
 			return condition
 		}

@@ -113,9 +113,9 @@ func generation(object runtime.ApplyConfiguration) (int64, error) {
 	return metadata.Generation, nil
 }
 
-// resize has pods ask for more CPU time while they start, and for less when they
-// run; it returns how long until time alone changes that. What is refused is a
-// matter of speed.
+// resize raises the CPU requests of pods that start, and lowers those of pods
+// that run. It returns when time alone changes that. What is refused is only
+// logged: the start is slower.
 func (r *Reconciler) resize(ctx context.Context, seen *observed.Tenant) (time.Duration, error) {
 	resizes, next := desired.Resizes(seen, r.config, r.clock.Now())
 	for _, resize := range resizes {

@@ -258,7 +258,7 @@ func unchangedTenantCausesNoWrites(e *environment) {
 	wantNone("settled")
 }
 
-// While a control plane starts, it goes before those that run.
+// Pods have more CPU time while their control plane starts.
 func podsThatStartAskForMore(e *environment) {
 	e.createCluster(pools(map[string]any{"name": "a"}))
 	e.reconcile()
@@ -295,7 +295,9 @@ func podsThatStartAskForMore(e *environment) {
 		e.Errorf("is looked at again after %s, want within two minutes", again)
 	}
 	is(corev1.PodReady)
-	want("it runs", "15m")
+	want("it runs, and nothing else does", "120m")
+	e.clock.SetTime(e.clock.Now().Add(2 * time.Minute))
+	want("nothing else has come up", "15m")
 	e.writes = 0
 	e.reconcile()
 	if e.writes != 0 {

@@ -110,12 +110,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 		// What is there is of neither this generation nor the one before: there is nothing true to report.
 		return ctrl.Result{}, err
 	}
-	next, err := r.resize(ctx, seen)
-	if err != nil {
-		return ctrl.Result{}, err
-	}
+	next, resizeErr := r.resize(ctx, seen)
 	state := report.State{Seen: seen, Wanted: wanted, Refused: refusals, Updated: updated}
-	result := []error{r.report(ctx, cluster, report.Status(state, r.clock.Now()))}
+	result := []error{resizeErr, r.report(ctx, cluster, report.Status(state, r.clock.Now()))}
 	for _, refusal := range refusals {
 		result = append(result, refusal.Err)
 	}
