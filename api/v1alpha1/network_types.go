@@ -178,6 +178,14 @@ type NetworkPortStatus struct {
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
 }
 
+// Reasons why a NetworkPort is not Ready and is given no address, or no other than it has.
+const (
+	ReasonInvalidAddress = "InvalidAddress"
+	ReasonAddressTaken   = "AddressTaken"
+	ReasonAddressFixed   = "AddressFixed"
+	ReasonNetworkFull    = "NetworkFull"
+)
+
 // PortAttachment says where a NIC is plugged in.
 type PortAttachment struct {
 	// nodeName is the node of the management cluster that has the NIC.

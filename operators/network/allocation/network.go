@@ -47,13 +47,13 @@ func NetworkStatus(seen Observation) (*slipwayac.TenantNetworkStatusApplyConfigu
 			WithIPAddress(gateway.String()).
 			WithMACAddress(fabric.MAC(int32(vni), gateway).String()))
 	ready := conditions.True(v1alpha1.ConditionReady, "Allocated", "")
-	if behind := fabric.Behind(seen.Hosts, string(seen.Network.UID), seen.Network.Generation); len(behind) > 0 {
-		ready = conditions.False(v1alpha1.ConditionReady, "Programming", "waits for HostNetwork "+strings.Join(behind, ", HostNetwork "))
+	if late := behind(seen.Hosts, string(seen.Network.UID), seen.Network.Generation); len(late) > 0 {
+		ready = conditions.False(v1alpha1.ConditionReady, "Programming", "waits for HostNetwork "+strings.Join(late, ", HostNetwork "))
 	}
 	// Guests have been told the MTU: it stays, whichever HostNetworks come and go.
 	mtu := seen.Network.Status.MTU
 	if mtu == 0 {
-		mtu = fabric.MTU(seen.Hosts, seen.Network.Spec.MTU)
+		mtu = mtuOf(seen.Hosts, seen.Network.Spec.MTU)
 	}
 	if mtu == 0 {
 		ready = conditions.False(v1alpha1.ConditionReady, "NoHostNetwork",
@@ -61,10 +61,10 @@ func NetworkStatus(seen Observation) (*slipwayac.TenantNetworkStatusApplyConfigu
 	} else {
 		status.WithMTU(mtu)
 	}
-	if narrow := fabric.Narrow(seen.Hosts, string(seen.Network.UID), mtu); len(narrow) > 0 {
+	if small := narrow(seen.Hosts, string(seen.Network.UID), mtu); len(small) > 0 {
 		ready = conditions.False(v1alpha1.ConditionReady, "MTUTooSmall", fmt.Sprintf(
 			"packets of %d bytes and the headers of the tunnel do not fit through HostNetwork %s: raise the MTU of that node's interface",
-			mtu, strings.Join(narrow, ", HostNetwork ")))
+			mtu, strings.Join(small, ", HostNetwork ")))
 	}
 	return status.WithConditions(conditions.Apply(seen.Network.Status.Conditions, seen.Network.Generation, ready)...), nil
 }
@@ -78,7 +78,7 @@ func Blockers(seen Observation) string {
 	for _, p := range seen.Ports {
 		names = append(names, "NetworkPort "+p.Name)
 	}
-	for _, name := range fabric.Carriers(seen.Hosts, string(seen.Network.UID)) {
+	for _, name := range carriers(seen.Hosts, string(seen.Network.UID)) {
 		names = append(names, "HostNetwork "+name)
 	}
 	slices.Sort(names)

@@ -1,7 +1,6 @@
 package allocation
 
 import (
-	"errors"
 	"fmt"
 	"net/netip"
 
@@ -37,13 +36,12 @@ func PortStatus(port v1alpha1.NetworkPort, network v1alpha1.TenantNetwork, isHos
 	if err != nil {
 		return v1alpha1.NetworkPortStatus{}, fmt.Errorf("nodeCIDR of TenantNetwork %s: %w", network.Name, err)
 	}
-	address, err := fabric.AllocateAddress(nodes, port, all)
-	var refusal *fabric.Refusal
-	if errors.As(err, &refusal) {
-		if refusal.Reason != fabric.ReasonAddressFixed {
+	address, refused := addressFor(nodes, port, all)
+	if refused != nil {
+		if refused.reason != v1alpha1.ReasonAddressFixed {
 			kept = v1alpha1.NetworkPortStatus{}
 		}
-		return status(kept, conditions.False(v1alpha1.ConditionReady, refusal.Reason, refusal.Message))
+		return status(kept, conditions.False(v1alpha1.ConditionReady, refused.reason, refused.message))
 	}
 	return status(v1alpha1.NetworkPortStatus{
 		IPAddress: address.String(), MACAddress: fabric.MAC(*network.Status.VNI, address).String(),

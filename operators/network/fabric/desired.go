@@ -205,21 +205,3 @@ func tunnelTo(hosts []v1alpha1.HostNetwork, name string) netip.Addr {
 	}
 	return netip.Addr{}
 }
-
-// tunnelHeaders are Ethernet 14, IPv4 20, UDP 8, VXLAN 8.
-const tunnelHeaders = 50
-
-// MTU is the greatest size of a packet on the networks, given the hosts: what
-// the tunnel adds is taken off the smallest. It is 0 without hosts.
-func MTU(hosts []v1alpha1.HostNetwork, wanted *int32) int32 {
-	var mtu int32
-	for i, h := range hosts {
-		if i == 0 || h.Spec.MTU-tunnelHeaders < mtu {
-			mtu = h.Spec.MTU - tunnelHeaders
-		}
-	}
-	if wanted != nil && *wanted < mtu {
-		return *wanted
-	}
-	return mtu
-}

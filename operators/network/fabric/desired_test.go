@@ -151,26 +151,3 @@ func TestPortThatMoved(t *testing.T) {
 		t.Errorf("forwarding (-want +got):\n%s", diff)
 	}
 }
-
-func TestMTU(t *testing.T) {
-	for name, test := range map[string]struct {
-		mtus   []int32
-		wanted *int32
-		want   int32
-	}{
-		"no hosts":          {nil, new(int32(1400)), 0},
-		"the smallest host": {[]int32{9000, 1500, 1600}, nil, 1450},
-		"what is wanted":    {[]int32{9000}, new(int32(1400)), 1400},
-		"more than fits":    {[]int32{1500}, new(int32(1500)), 1450},
-	} {
-		t.Run(name, func(t *testing.T) {
-			var hosts []v1alpha1.HostNetwork
-			for i, mtu := range test.mtus {
-				hosts = append(hosts, host(fmt.Sprint(i), "192.0.2.1", mtu))
-			}
-			if got := MTU(hosts, test.wanted); got != test.want {
-				t.Errorf("MTU = %d, want %d", got, test.want)
-			}
-		})
-	}
-}

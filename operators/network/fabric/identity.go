@@ -1,6 +1,5 @@
-// Package fabric decides, without I/O, what the overlay network looks like:
-// who gets which identifier and address, which links, routes and rules one
-// node must have, and what has to change to get there.
+// Package fabric decides, without I/O, which links, routes and rules of the
+// overlay network one node must have, and what has to change to get there.
 package fabric
 
 import (

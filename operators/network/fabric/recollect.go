@@ -7,6 +7,7 @@ import (
 	"strconv"
 
 	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/util/sets"
 
 	"slipway.dev/api/v1alpha1"
 )
@@ -76,6 +77,9 @@ func recollectTunnel(observed State, vni int32, mac string) netip.Addr {
 	return netip.Addr{}
 }
 
+// addressRefusals are the reasons why a port has no address and is not to have one.
+var addressRefusals = sets.New(v1alpha1.ReasonInvalidAddress, v1alpha1.ReasonAddressTaken, v1alpha1.ReasonAddressFixed, v1alpha1.ReasonNetworkFull)
+
 // lost reports whether a port is without an address although nobody has refused
 // it one: it is new, or its status is gone.
 func lost(np v1alpha1.NetworkPort) bool {
@@ -83,7 +87,7 @@ func lost(np v1alpha1.NetworkPort) bool {
 		return false
 	}
 	ready := meta.FindStatusCondition(np.Status.Conditions, v1alpha1.ConditionReady)
-	return ready == nil || !refusals.Has(ready.Reason)
+	return ready == nil || !addressRefusals.Has(ready.Reason)
 }
 
 // keepNICs keeps NICs as they are whose port, or network, has no identity to

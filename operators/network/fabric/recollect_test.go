@@ -78,7 +78,7 @@ func TestKnownDeletionIsCarriedOut(t *testing.T) {
 		},
 		"a port that was refused its address": {
 			func(in *Input) {
-				in.Ports[1].Status = v1alpha1.NetworkPortStatus{Conditions: []metav1.Condition{{Type: "Ready", Status: "False", Reason: ReasonAddressTaken}}}
+				in.Ports[1].Status = v1alpha1.NetworkPortStatus{Conditions: []metav1.Condition{{Type: "Ready", Status: "False", Reason: v1alpha1.ReasonAddressTaken}}}
 			}, []string{worker},
 		},
 		"the network, while its ports have no status": {

@@ -24,7 +24,6 @@ import (
 	"slipway.dev/kit/finalizer"
 	"slipway.dev/kit/namespace"
 	"slipway.dev/operators/network/allocation"
-	"slipway.dev/operators/network/fabric"
 	"slipway.dev/operators/network/hosted"
 )
 
@@ -192,7 +191,7 @@ func (r *Reconciler) ownIdentifiers(ctx context.Context, network v1alpha1.Tenant
 // claimIdentifier takes the first number that nobody has, beginning with the one
 // that the network says it has. Creating the object is the compare-and-swap.
 func (r *Reconciler) claimIdentifier(ctx context.Context, network v1alpha1.TenantNetwork) (*v1alpha1.VirtualNetworkID, error) {
-	for vni := range fabric.VNICandidates(string(network.UID), network.Status.VNI) {
+	for vni := range allocation.VNICandidates(string(network.UID), network.Status.VNI) {
 		claim := allocation.VirtualNetworkID(network, vni)
 		err := r.Client.Create(ctx, claim)
 		if err == nil {

@@ -18,7 +18,6 @@ import (
 	"slipway.dev/kit/apply"
 	"slipway.dev/kit/testenv"
 	"slipway.dev/operators/network/allocation"
-	"slipway.dev/operators/network/fabric"
 )
 
 var tenantNamespace = v1alpha1.HostedNamespace("default", "demo")
@@ -246,7 +245,7 @@ func TestIdentifierOfAnotherIsLeftAlone(t *testing.T) {
 	other := network.DeepCopy()
 	other.Name, other.UID = "other", "other"
 	var wanted []int32
-	for vni := range fabric.VNICandidates(string(network.UID), nil) {
+	for vni := range allocation.VNICandidates(string(network.UID), nil) {
 		if wanted = append(wanted, vni); len(wanted) == 2 {
 			break
 		}
