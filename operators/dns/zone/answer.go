@@ -57,11 +57,13 @@ func (p Plan) Questions() []string {
 // missing; it is empty when all are served exactly.
 func missing(records []Record, answers map[string]Answer) string {
 	for _, record := range records {
-		switch answer := answers[record.Name]; {
+		switch answer, asked := answers[record.Name]; {
+		case !asked:
+			return notAsked(record.Name)
 		case answer.Err != nil:
 			return fmt.Sprintf("%s: %v", record.Name, answer.Err)
 		case !answer.Target.Equal(record.Target):
-			return fmt.Sprintf("%s: has %s, shall have %s", record.Name, answer.Target, record.Target)
+			return fmt.Sprintf("%s: has %s, should have %s", record.Name, answer.Target, record.Target)
 		}
 	}
 	return ""
@@ -71,7 +73,9 @@ func missing(records []Record, answers map[string]Answer) string {
 // when none is.
 func Remaining(names []string, answers map[string]Answer) string {
 	for _, name := range slices.Sorted(slices.Values(names)) {
-		switch answer := answers[name]; {
+		switch answer, asked := answers[name]; {
+		case !asked:
+			return notAsked(name)
 		case answer.Err != nil:
 			return fmt.Sprintf("%s: %v", name, answer.Err)
 		case !answer.Target.Empty():
@@ -80,3 +84,6 @@ func Remaining(names []string, answers map[string]Answer) string {
 	}
 	return ""
 }
+
+// notAsked keeps a name that nobody asked the server for from counting as gone.
+func notAsked(name string) string { return name + ": the server has not been asked" }

@@ -36,8 +36,16 @@ func TestJudge(t *testing.T) {
 			asked: []string{apiName, appsName}, reason: "Served", names: both,
 		},
 		"not served yet": {
+			api: api, answers: map[string]Answer{apiName: {}},
+			asked: []string{apiName}, message: apiName + ": has no address, should have 192.0.2.1", names: Names{API: apiName},
+		},
+		"not asked": {
 			api: api, answers: map[string]Answer{},
-			asked: []string{apiName}, message: apiName + ": has no address, shall have 192.0.2.1", names: Names{API: apiName},
+			asked: []string{apiName}, message: apiName + ": the server has not been asked", names: Names{API: apiName},
+		},
+		"not asked whether it is gone": {
+			status: Names{API: apiName}, answers: map[string]Answer{},
+			asked: []string{apiName}, message: apiName + ": the server has not been asked", names: Names{API: apiName},
 		},
 		"one name is withdrawn and still served": {
 			api: api, status: both, answers: map[string]Answer{apiName: served, appsName: old},

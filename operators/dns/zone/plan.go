@@ -9,7 +9,7 @@ import (
 	"slipway.dev/api/v1alpha1"
 )
 
-// Plan is what a tenant shall have, or why it has nothing.
+// Plan is what a tenant should have, or why it has nothing.
 type Plan struct {
 	// Names are those that have records.
 	Names   Names

@@ -106,7 +106,7 @@ func (t Target) String() string {
 	return strings.Join(texts, ", ")
 }
 
-// Record is a name and what it shall lead to.
+// Record is a name and what it should lead to.
 type Record struct {
 	Name   string
 	Target Target
@@ -155,7 +155,7 @@ func targetOf(texts []string, names Names) (Target, error) {
 		case !isHostName(host):
 			return Target{}, fmt.Errorf("%q is neither an IP address nor a host name; write for example 192.0.2.1 or lb.example.com", text)
 		case names.include(host):
-			return Target{}, fmt.Errorf("%q is a name of this tenant and would lead to itself; give the host that it shall lead to", text)
+			return Target{}, fmt.Errorf("%q is a name of this tenant and would lead to itself; give the host that it should lead to", text)
 		}
 		hosts = append(hosts, host)
 	}

@@ -163,11 +163,11 @@ func TestRecords(t *testing.T) {
 		},
 		"alias of itself": {
 			targets: []string{"api.demo.team.example.com"},
-			err:     `spec.apiTargets: "api.demo.team.example.com" is a name of this tenant and would lead to itself; give the host that it shall lead to`,
+			err:     `spec.apiTargets: "api.demo.team.example.com" is a name of this tenant and would lead to itself; give the host that it should lead to`,
 		},
 		"alias below its wildcard": {
 			targets: []string{"lb.apps.demo.team.example.com"},
-			err:     `spec.apiTargets: "lb.apps.demo.team.example.com" is a name of this tenant and would lead to itself; give the host that it shall lead to`,
+			err:     `spec.apiTargets: "lb.apps.demo.team.example.com" is a name of this tenant and would lead to itself; give the host that it should lead to`,
 		},
 	}
 	for name, test := range tests {
@@ -207,20 +207,24 @@ func TestMissing(t *testing.T) {
 	}{
 		"served, in another order": {answers: map[string]Answer{"api.x": api, "*.apps.x": apps}},
 		"not there": {
+			answers: map[string]Answer{"api.x": {}, "*.apps.x": apps},
+			want:    "api.x: has no address, should have 192.0.2.1, 192.0.2.2",
+		},
+		"not asked": {
 			answers: map[string]Answer{"*.apps.x": apps},
-			want:    "api.x: has no address, shall have 192.0.2.1, 192.0.2.2",
+			want:    "api.x: the server has not been asked",
 		},
 		"one too many": {
 			answers: map[string]Answer{"api.x": {Target: addresses("192.0.2.1", "192.0.2.2", "192.0.2.3")}, "*.apps.x": apps},
-			want:    "api.x: has 192.0.2.1, 192.0.2.2, 192.0.2.3, shall have 192.0.2.1, 192.0.2.2",
+			want:    "api.x: has 192.0.2.1, 192.0.2.2, 192.0.2.3, should have 192.0.2.1, 192.0.2.2",
 		},
-		"addresses where there shall be an alias": {
+		"addresses where there should be an alias": {
 			answers: map[string]Answer{"api.x": api, "*.apps.x": {Target: addresses("192.0.2.1")}},
-			want:    "*.apps.x: has 192.0.2.1, shall have alias lb.example.org",
+			want:    "*.apps.x: has 192.0.2.1, should have alias lb.example.org",
 		},
 		"another alias": {
 			answers: map[string]Answer{"api.x": api, "*.apps.x": {Target: Target{Alias: "old.example.org"}}},
-			want:    "*.apps.x: has alias old.example.org, shall have alias lb.example.org",
+			want:    "*.apps.x: has alias old.example.org, should have alias lb.example.org",
 		},
 		"no answer": {
 			answers: map[string]Answer{"api.x": {Err: errors.New("server answers REFUSED")}, "*.apps.x": apps},

@@ -40,22 +40,22 @@ func (e *environment) testLife(t *testing.T) {
 		tenant.Spec.APITargets = []string{"192.0.2.1", "192.0.2.2"}
 		tenant.Spec.AppsTargets = []string{"192.0.2.9"}
 	})
-	e.awaitReason(t, tenant, "WaitingForAuthoritativeServer", apiName+": has no address, shall have 192.0.2.1, 192.0.2.2")
+	e.awaitReason(t, tenant, "WaitingForAuthoritativeServer", apiName+": has no address, should have 192.0.2.1, 192.0.2.2")
 	if tenant.Status.APIName != apiName || tenant.Status.AppsName != appsName {
 		t.Errorf("names in status: %+v", tenant.Status)
 	}
 	e.checkEndpoint(t, tenant)
 
 	e.bind.Set(t, apiName, "60 IN A 192.0.2.1")
-	e.awaitReason(t, tenant, "WaitingForAuthoritativeServer", apiName+": has 192.0.2.1, shall have 192.0.2.1, 192.0.2.2")
+	e.awaitReason(t, tenant, "WaitingForAuthoritativeServer", apiName+": has 192.0.2.1, should have 192.0.2.1, 192.0.2.2")
 	e.bind.Set(t, apiName, "60 IN A 192.0.2.2", "60 IN A 192.0.2.1")
-	e.awaitReason(t, tenant, "WaitingForAuthoritativeServer", appsName+": has no address, shall have 192.0.2.9")
+	e.awaitReason(t, tenant, "WaitingForAuthoritativeServer", appsName+": has no address, should have 192.0.2.9")
 	e.bind.Set(t, appsName, "60 IN A 192.0.2.9")
 	e.awaitReason(t, tenant, "Served", "")
 
 	// What is served must follow the spec before it is Ready again.
 	e.patch(t, tenant, func() { tenant.Spec.APITargets = []string{"192.0.2.3"} })
-	e.awaitReason(t, tenant, "WaitingForAuthoritativeServer", apiName+": has 192.0.2.1, 192.0.2.2, shall have 192.0.2.3")
+	e.awaitReason(t, tenant, "WaitingForAuthoritativeServer", apiName+": has 192.0.2.1, 192.0.2.2, should have 192.0.2.3")
 	e.bind.Stop(t)
 	e.awaitReason(t, tenant, "WaitingForAuthoritativeServer", "does not answer")
 	e.bind.Run(t)
@@ -98,7 +98,7 @@ func (e *environment) testAliases(t *testing.T) {
 	tenant := e.createTenant(t, "alias", v1alpha1.TenantDNSSpec{
 		APITargets: []string{"nodes.example.com"}, AppsTargets: []string{"nodes.example.com"},
 	})
-	e.awaitReason(t, tenant, "WaitingForAuthoritativeServer", api+": has no address, shall have alias nodes.example.com")
+	e.awaitReason(t, tenant, "WaitingForAuthoritativeServer", api+": has no address, should have alias nodes.example.com")
 	for _, record := range e.awaitEndpoint(t, tenant).Spec.Endpoints {
 		if record.RecordType != "CNAME" || len(record.Targets) != 1 || record.Targets[0] != "nodes.example.com" {
 			t.Errorf("endpoint %v, want an alias of nodes.example.com", record)
@@ -106,7 +106,7 @@ func (e *environment) testAliases(t *testing.T) {
 	}
 	e.bind.Set(t, api, "60 IN CNAME nodes.example.com.")
 	e.bind.Set(t, apps, "60 IN CNAME elsewhere.example.com.")
-	e.awaitReason(t, tenant, "WaitingForAuthoritativeServer", apps+": has alias elsewhere.example.com, shall have alias nodes.example.com")
+	e.awaitReason(t, tenant, "WaitingForAuthoritativeServer", apps+": has alias elsewhere.example.com, should have alias nodes.example.com")
 	e.bind.Set(t, apps, "60 IN CNAME nodes.example.com.")
 	e.awaitReason(t, tenant, "Served", "")
 
