@@ -197,8 +197,11 @@ func (a *Attack) serve(ctx context.Context, image, worker string) error {
 			Ports:    []corev1.ServicePort{{Port: 443, TargetPort: intstr.FromInt32(8443)}},
 		},
 	}
-	if err := a.client.Create(ctx, service); err != nil || image == "" {
-		return client.IgnoreAlreadyExists(err)
+	if err := a.client.Create(ctx, service); client.IgnoreAlreadyExists(err) != nil {
+		return err
+	}
+	if image == "" {
+		return nil
 	}
 	pod := &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{Namespace: metav1.NamespaceDefault, Name: server, Labels: service.Spec.Selector},
