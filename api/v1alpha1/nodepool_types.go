@@ -53,8 +53,6 @@ type NodePoolSpec struct {
 type NodePoolStatus struct {
 	// observedGeneration is the metadata.generation that this status is about. While it is smaller than that of the
 	// object, the last change of spec has not been looked at.
-	// observedGeneration is the metadata.generation that this status is about. While it is smaller than that of the
-	// object, the last change of spec has not been looked at.
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
 	// replicas is the number of Machines of the pool that are not being deleted.

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"k8s.io/apimachinery/pkg/util/sets"
 	"sigs.k8s.io/yaml"
 
 	"slipway.dev/kit/testenv"
@@ -25,7 +26,7 @@ type schema struct {
 }
 
 // TestExplain looks at what kubectl explain shows of all kinds: each field says
-// what it is, and the default if it has one.
+// what it is and the default if it has one, and says nothing twice.
 func TestExplain(t *testing.T) {
 	files, err := filepath.Glob(filepath.Join(testenv.SlipwayCRDs(2), "*.yaml"))
 	if err != nil || len(files) == 0 {
@@ -73,6 +74,13 @@ func explain(t *testing.T, path string, s schema) {
 	}
 	if found := forDevelopers.FindString(description); found != "" {
 		t.Errorf("%s speaks to developers of %q", path, found)
+	}
+	said := sets.New[string]()
+	for sentence := range strings.SplitSeq(description, ". ") {
+		if sentence = strings.Trim(sentence, ". "); said.Has(sentence) {
+			t.Errorf("%s says twice: %s", path, sentence)
+		}
+		said.Insert(sentence)
 	}
 	switch s.Default.(type) {
 	case string, float64:

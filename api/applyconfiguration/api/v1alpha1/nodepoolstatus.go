@@ -13,8 +13,6 @@ import (
 type NodePoolStatusApplyConfiguration struct {
 	// observedGeneration is the metadata.generation that this status is about. While it is smaller than that of the
 	// object, the last change of spec has not been looked at.
-	// observedGeneration is the metadata.generation that this status is about. While it is smaller than that of the
-	// object, the last change of spec has not been looked at.
 	ObservedGeneration *int64 `json:"observedGeneration,omitempty"`
 	// replicas is the number of Machines of the pool that are not being deleted.
 	Replicas *int32 `json:"replicas,omitempty"`
