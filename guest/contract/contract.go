@@ -19,7 +19,7 @@ const (
 // the others when drivers have set up the devices: before that, emulated guests hang now and then (ADR 6).
 const tuning = "maxcpus=1 no5lvl transparent_hugepage=madvise tsc=reliable no_timer_check random.trust_cpu=on cryptomgr.notests rcupdate.rcu_expedited=1 audit=0"
 
-// EmulationKernelArgs shall follow KernelArgs where guests are emulated: the processor's flaws which the kernel works around
+// EmulationKernelArgs follow KernelArgs where guests are emulated: the processor's flaws which the kernel works around
 // do not exist there, and the work-arounds take a tenth of the time that a guest needs to become Ready.
 const EmulationKernelArgs = "mitigations=off"
 

@@ -21,7 +21,7 @@ type Spec struct {
 	// Binds are further folders and files of the host that the machine sees.
 	Binds []Bind `json:"binds,omitempty"`
 	// Pinned maps kernel-wide settings (paths below /proc/sys) to the value
-	// that the machine shall read there. Programs in the machine read and write
+	// that the machine is to read there. Programs in the machine read and write
 	// a copy, so they cannot change the host's setting.
 	Pinned map[string]string `json:"pinned,omitempty"`
 	// Sysctls are set in the machine's network namespace (paths below /proc/sys).
