@@ -22,6 +22,8 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &apiv1alpha1.ClusterNetworkApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("ClusterNodePool"):
 		return &apiv1alpha1.ClusterNodePoolApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("ComputeResources"):
+		return &apiv1alpha1.ComputeResourcesApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("ControlPlane"):
 		return &apiv1alpha1.ControlPlaneApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("ControlPlaneResources"):

@@ -48,28 +48,56 @@ type ControlPlane struct {
 
 // ControlPlaneResources are the requests and limits of one API server.
 //
-// +kubebuilder:validation:XValidation:rule="!has(self.requests) || !has(self.limits) || ['cpu', 'memory'].all(k, !(k in self.requests) || !(k in self.limits) || quantity(string(self.requests[k])).compareTo(quantity(string(self.limits[k]))) <= 0)",message="a request of an API server is above its limit; use a limit of at least the request, for example requests: {memory: 1Gi} with limits: {memory: 2Gi}"
+// +kubebuilder:validation:XValidation:rule="!has(self.requests) || !has(self.limits) || !has(self.requests.cpu) || !has(self.limits.cpu) || !isQuantity(string(self.requests.cpu)) || !isQuantity(string(self.limits.cpu)) || quantity(string(self.requests.cpu)).compareTo(quantity(string(self.limits.cpu))) <= 0",message="the cpu that an API server requests is above its limit; use a limit of at least the request, for example requests: {cpu: 1} with limits: {cpu: 2}"
+// +kubebuilder:validation:XValidation:rule="!has(self.requests) || !has(self.limits) || !has(self.requests.memory) || !has(self.limits.memory) || !isQuantity(string(self.requests.memory)) || !isQuantity(string(self.limits.memory)) || quantity(string(self.requests.memory)).compareTo(quantity(string(self.limits.memory))) <= 0",message="the memory that an API server requests is above its limit; use a limit of at least the request, for example requests: {memory: 1Gi} with limits: {memory: 2Gi}"
 type ControlPlaneResources struct {
 	// requests is what is set aside for each API server: cpu in cores, at least
 	// 10m, and memory in bytes, at least 64Mi.
 	// Example: {cpu: 500m, memory: 1Gi}
 	// +optional
-	// +kubebuilder:validation:MaxProperties=8
-	// +kubebuilder:validation:XValidation:rule="self.all(k, k in ['cpu', 'memory'])",message="only cpu and memory of an API server can be requested; use for example {cpu: 500m, memory: 1Gi}"
-	// +kubebuilder:validation:XValidation:rule="!('cpu' in self) || string(self['cpu']).matches('^[0-9]{1,7}(m|[.][0-9]{1,3}0*)?$') && [quantity(string(self['cpu']))].all(q, q.compareTo(quantity('10m')) >= 0 && q.compareTo(quantity('128')) <= 0)",message="a request of cpu is in cores or whole thousandths of one, at least 10m and at most 128; use for example 500m or 2"
-	// +kubebuilder:validation:XValidation:rule="!('memory' in self) || [quantity(string(self['memory']))].all(q, q.compareTo(quantity('64Mi')) >= 0 && q.compareTo(quantity('1Ti')) <= 0 && q.sub(int(q.asApproximateFloat() + 0.5)).compareTo(quantity('0')) == 0)",message="a request of memory is in whole bytes, at least 64Mi and at most 1Ti; use for example 1Gi"
-	Requests map[corev1.ResourceName]resource.Quantity `json:"requests,omitempty"`
+	// +kubebuilder:validation:XValidation:rule="!has(self.cpu) || !isQuantity(string(self.cpu)) || string(self.cpu).matches('^[0-9]{1,7}(m|[.][0-9]{1,3}0*)?$') && [quantity(string(self.cpu))].all(q, q.compareTo(quantity('10m')) >= 0 && q.compareTo(quantity('128')) <= 0)",message="a request of cpu is in cores or whole thousandths of one, at least 10m and at most 128; use for example 500m or 2"
+	// +kubebuilder:validation:XValidation:rule="!has(self.memory) || !isQuantity(string(self.memory)) || [quantity(string(self.memory))].all(q, q.compareTo(quantity('64Mi')) >= 0 && q.compareTo(quantity('1Ti')) <= 0 && q.sub(int(q.asApproximateFloat() + 0.5)).compareTo(quantity('0')) == 0)",message="a request of memory is in whole bytes, at least 64Mi and at most 1Ti; use for example 1Gi"
+	Requests ComputeResources `json:"requests,omitzero"`
 
 	// limits is what each API server can use at most: cpu in cores, at least
 	// 100m, and memory in bytes, at least 256Mi. An API server that needs more
 	// memory is restarted.
 	// Example: {memory: 2Gi}
 	// +optional
-	// +kubebuilder:validation:MaxProperties=8
-	// +kubebuilder:validation:XValidation:rule="self.all(k, k in ['cpu', 'memory'])",message="only cpu and memory of an API server can be limited; use for example {cpu: 2, memory: 2Gi}"
-	// +kubebuilder:validation:XValidation:rule="!('cpu' in self) || string(self['cpu']).matches('^[0-9]{1,7}(m|[.][0-9]{1,3}0*)?$') && [quantity(string(self['cpu']))].all(q, q.compareTo(quantity('100m')) >= 0 && q.compareTo(quantity('128')) <= 0)",message="a limit of cpu is in cores or whole thousandths of one, at least 100m and at most 128, since an API server does not start with less; use for example 2"
-	// +kubebuilder:validation:XValidation:rule="!('memory' in self) || [quantity(string(self['memory']))].all(q, q.compareTo(quantity('256Mi')) >= 0 && q.compareTo(quantity('1Ti')) <= 0 && q.sub(int(q.asApproximateFloat() + 0.5)).compareTo(quantity('0')) == 0)",message="a limit of memory is in whole bytes, at least 256Mi and at most 1Ti, since an API server does not start with less; use for example 2Gi"
-	Limits map[corev1.ResourceName]resource.Quantity `json:"limits,omitempty"`
+	// +kubebuilder:validation:XValidation:rule="!has(self.cpu) || !isQuantity(string(self.cpu)) || string(self.cpu).matches('^[0-9]{1,7}(m|[.][0-9]{1,3}0*)?$') && [quantity(string(self.cpu))].all(q, q.compareTo(quantity('100m')) >= 0 && q.compareTo(quantity('128')) <= 0)",message="a limit of cpu is in cores or whole thousandths of one, at least 100m and at most 128, since an API server does not start with less; use for example 2"
+	// +kubebuilder:validation:XValidation:rule="!has(self.memory) || !isQuantity(string(self.memory)) || [quantity(string(self.memory))].all(q, q.compareTo(quantity('256Mi')) >= 0 && q.compareTo(quantity('1Ti')) <= 0 && q.sub(int(q.asApproximateFloat() + 0.5)).compareTo(quantity('0')) == 0)",message="a limit of memory is in whole bytes, at least 256Mi and at most 1Ti, since an API server does not start with less; use for example 2Gi"
+	Limits ComputeResources `json:"limits,omitzero"`
+}
+
+// ComputeResources are amounts of cpu and memory.
+type ComputeResources struct {
+	// cpu in cores, or thousandths of one with m.
+	// Example: 500m
+	// +optional
+	// +kubebuilder:validation:Schemaless
+	// +kubebuilder:validation:XIntOrString
+	// +kubebuilder:validation:XValidation:rule="isQuantity(string(self))",message="not a quantity of cores; write a number, or thousandths with m, for example 2 or 500m"
+	CPU *resource.Quantity `json:"cpu,omitempty"`
+
+	// memory in bytes.
+	// Example: 1Gi
+	// +optional
+	// +kubebuilder:validation:Schemaless
+	// +kubebuilder:validation:XIntOrString
+	// +kubebuilder:validation:XValidation:rule="isQuantity(string(self))",message="not a quantity of bytes; write a number with Mi, Gi or Ti and nothing in between, for example 1Gi"
+	Memory *resource.Quantity `json:"memory,omitempty"`
+}
+
+// List is what there is of them, as pods have it.
+func (c ComputeResources) List() corev1.ResourceList {
+	list := corev1.ResourceList{}
+	if c.CPU != nil {
+		list[corev1.ResourceCPU] = *c.CPU
+	}
+	if c.Memory != nil {
+		list[corev1.ResourceMemory] = *c.Memory
+	}
+	return list
 }
 
 // Etcd sizes the store of one tenant.

@@ -120,8 +120,9 @@ func testCreation(t *testing.T, c client.Client) {
 		"fraction of a unit":     {text: pool("machine: {memory: 2.5Gi}")},
 		"no such storage class":  {text: "spec: {version: v1.36.3, controlPlane: {etcd: {storageClassName: Fast_1}}}", wanted: "no StorageClass can have that name"},
 		"memory of API servers":  {text: "spec: {version: v1.36.3, controlPlane: {resources: {limits: {memory: 1Mi}}}}", wanted: "a limit of memory is in whole bytes, at least 256Mi"},
-		"request above limit":    {text: "spec: {version: v1.36.3, controlPlane: {resources: {requests: {cpu: 2}, limits: {cpu: 1}}}}", wanted: "a request of an API server is above its limit"},
-		"other resources":        {text: "spec: {version: v1.36.3, controlPlane: {resources: {requests: {nvidia.com/gpu: 1}}}}", wanted: "only cpu and memory of an API server can be requested"},
+		"no amount of memory":    {text: "spec: {version: v1.36.3, controlPlane: {resources: {limits: {memory: 1GB}}}}", wanted: "not a quantity of bytes; write a number with Mi, Gi or Ti"},
+		"request above limit":    {text: "spec: {version: v1.36.3, controlPlane: {resources: {requests: {cpu: 2}, limits: {cpu: 1}}}}", wanted: "the cpu that an API server requests is above its limit"},
+		"other resources":        {text: "spec: {version: v1.36.3, controlPlane: {resources: {requests: {nvidia.com/gpu: 1}}}}", wanted: `unknown field "spec.controlPlane.resources.requests.nvidia.com/gpu"`},
 
 		"equal ranges of others": {text: network("podCIDR: 10.0.0.0/16, serviceCIDR: 10.1.0.0/16, nodeCIDR: 10.2.0.0/24")},
 		"no range":               {text: network("podCIDR: ten"), wanted: "not an IPv4 range; write it as ADDRESS/PREFIX"},

@@ -83,6 +83,31 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: version
       type:
         namedType: dev.slipway.api.v1alpha1.KubernetesVersion
+- name: dev.slipway.api.v1alpha1.ComputeResources
+  map:
+    fields:
+    - name: cpu
+      type:
+        scalar: untyped
+        list:
+          elementType:
+            namedType: __untyped_atomic_
+          elementRelationship: atomic
+        map:
+          elementType:
+            namedType: __untyped_deduced_
+          elementRelationship: separable
+    - name: memory
+      type:
+        scalar: untyped
+        list:
+          elementType:
+            namedType: __untyped_atomic_
+          elementRelationship: atomic
+        map:
+          elementType:
+            namedType: __untyped_deduced_
+          elementRelationship: separable
 - name: dev.slipway.api.v1alpha1.ControlPlane
   map:
     fields:
@@ -104,14 +129,10 @@ var schemaYAML = typed.YAMLObject(`types:
     fields:
     - name: limits
       type:
-        map:
-          elementType:
-            namedType: io.k8s.apimachinery.pkg.api.resource.Quantity
+        namedType: dev.slipway.api.v1alpha1.ComputeResources
     - name: requests
       type:
-        map:
-          elementType:
-            namedType: io.k8s.apimachinery.pkg.api.resource.Quantity
+        namedType: dev.slipway.api.v1alpha1.ComputeResources
 - name: dev.slipway.api.v1alpha1.EgressRule
   map:
     fields:
@@ -905,16 +926,6 @@ var schemaYAML = typed.YAMLObject(`types:
         scalar: string
 - name: io.k8s.api.core.v1.TaintEffect
   scalar: string
-- name: io.k8s.apimachinery.pkg.api.resource.Quantity
-  scalar: untyped
-  list:
-    elementType:
-      namedType: __untyped_atomic_
-    elementRelationship: atomic
-  map:
-    elementType:
-      namedType: __untyped_deduced_
-    elementRelationship: separable
 - name: io.k8s.apimachinery.pkg.apis.meta.v1.Condition
   map:
     fields:

@@ -128,10 +128,10 @@ func (t Tenant) apiServerResources() Resources {
 		},
 		Limits: corev1.ResourceList{},
 	}
-	maps.Copy(result.Requests, wanted.Requests)
+	maps.Copy(result.Requests, wanted.Requests.List())
 	memory := result.Requests.Memory().Value()
 	result.Limits[corev1.ResourceMemory] = mebibytes(max(apiServerMemoryLimit, memory))
-	maps.Copy(result.Limits, wanted.Limits)
+	maps.Copy(result.Limits, wanted.Limits.List())
 	for name, request := range result.Requests {
 		if limit, limited := result.Limits[name]; limited && request.Cmp(limit) > 0 {
 			result.Requests[name] = limit

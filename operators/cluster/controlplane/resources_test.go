@@ -14,13 +14,12 @@ import (
 	"slipway.dev/operators/cluster/controlplane/controlplanetest"
 )
 
-func list(cpu, memory string) corev1.ResourceList {
-	result := corev1.ResourceList{}
+func amounts(cpu, memory string) (result v1alpha1.ComputeResources) {
 	if cpu != "" {
-		result[corev1.ResourceCPU] = resource.MustParse(cpu)
+		result.CPU = new(resource.MustParse(cpu))
 	}
 	if memory != "" {
-		result[corev1.ResourceMemory] = resource.MustParse(memory)
+		result.Memory = new(resource.MustParse(memory))
 	}
 	return result
 }
@@ -31,7 +30,7 @@ func describe(r controlplane.Resources) string {
 
 func TestResources(t *testing.T) {
 	for name, test := range map[string]struct {
-		requests, limits                        corev1.ResourceList
+		requests, limits                        v1alpha1.ComputeResources
 		apiServer, etcd, controllers, scheduler string
 	}{
 		"nothing asked for": {
@@ -39,27 +38,27 @@ func TestResources(t *testing.T) {
 			controllers: "10m 40Mi, limits 0 512Mi", scheduler: "5m 20Mi, limits 0 256Mi",
 		},
 		"a limit alone leaves the request": {
-			limits:    list("2", "4Gi"),
+			limits:    amounts("2", "4Gi"),
 			apiServer: "25m 160Mi, limits 2 4Gi", etcd: "15m 32Mi, limits 0 0",
 			controllers: "10m 40Mi, limits 0 2Gi", scheduler: "5m 20Mi, limits 0 1Gi",
 		},
 		"a small limit lowers the request": {
-			limits:    list("10m", "128Mi"),
+			limits:    amounts("10m", "128Mi"),
 			apiServer: "10m 128Mi, limits 10m 128Mi", etcd: "15m 32Mi, limits 0 0",
 			controllers: "10m 40Mi, limits 0 128Mi", scheduler: "5m 20Mi, limits 0 128Mi",
 		},
 		"a large request raises the limit": {
-			requests:  list("1", "2Gi"),
+			requests:  amounts("1", "2Gi"),
 			apiServer: "1 2Gi, limits 0 2Gi", etcd: "600m 409Mi, limits 0 0",
 			controllers: "400m 512Mi, limits 0 1Gi", scheduler: "200m 256Mi, limits 0 512Mi",
 		},
 		"a small request is the API server's alone": {
-			requests:  list("1m", "1Mi"),
+			requests:  amounts("1m", "1Mi"),
 			apiServer: "1m 1Mi, limits 0 1Gi", etcd: "15m 32Mi, limits 0 0",
 			controllers: "10m 40Mi, limits 0 512Mi", scheduler: "5m 20Mi, limits 0 256Mi",
 		},
 		"a request above the limit is lowered to it": {
-			requests: list("", "3Gi"), limits: list("", "2Gi"),
+			requests: amounts("", "3Gi"), limits: amounts("", "2Gi"),
 			apiServer: "25m 2Gi, limits 0 2Gi", etcd: "15m 409Mi, limits 0 0",
 			controllers: "10m 512Mi, limits 0 1Gi", scheduler: "5m 256Mi, limits 0 512Mi",
 		},
@@ -98,7 +97,7 @@ func TestAnIdlePlaneAsksForLittle(t *testing.T) {
 
 func TestALimitIsNeverBelowTheRequest(t *testing.T) {
 	tenant := controlplanetest.Tenant()
-	tenant.Spec.ControlPlane.Resources.Requests = list("", "8Gi")
+	tenant.Spec.ControlPlane.Resources.Requests = amounts("", "8Gi")
 	if got := describe(tenant.Resources(controlplane.Etcd).WithMemoryLimit(1 << 20)); got != "15m 1638Mi, limits 0 1638Mi" {
 		t.Error(got)
 	}
@@ -108,17 +107,17 @@ func TestALimitIsNeverBelowTheRequest(t *testing.T) {
 func TestResize(t *testing.T) {
 	for name, test := range map[string]struct {
 		component, asked string
-		limits           corev1.ResourceList
+		limits           v1alpha1.ComputeResources
 		boosted, running string
 	}{
-		"an API server as it is made":        {controlplane.APIServer, "25m", nil, "200m", ""},
-		"an API server that was resized":     {controlplane.APIServer, "200m", nil, "", "25m"},
-		"an etcd as it is made":              {controlplane.Etcd, "15m", nil, "120m", ""},
-		"an etcd that was resized":           {controlplane.Etcd, "120m", nil, "", "15m"},
-		"one that asks for more than that":   {controlplane.APIServer, "1", nil, "", "25m"},
-		"one below its limit":                {controlplane.APIServer, "25m", list("100m", ""), "100m", ""},
-		"one at its limit":                   {controlplane.APIServer, "100m", list("100m", ""), "", "25m"},
-		"a pod that is none of the platform": {"something", "20m", nil, "", ""},
+		"an API server as it is made":        {controlplane.APIServer, "25m", amounts("", ""), "200m", ""},
+		"an API server that was resized":     {controlplane.APIServer, "200m", amounts("", ""), "", "25m"},
+		"an etcd as it is made":              {controlplane.Etcd, "15m", amounts("", ""), "120m", ""},
+		"an etcd that was resized":           {controlplane.Etcd, "120m", amounts("", ""), "", "15m"},
+		"one that asks for more than that":   {controlplane.APIServer, "1", amounts("", ""), "", "25m"},
+		"one below its limit":                {controlplane.APIServer, "25m", amounts("100m", ""), "100m", ""},
+		"one at its limit":                   {controlplane.APIServer, "100m", amounts("100m", ""), "", "25m"},
+		"a pod that is none of the platform": {"something", "20m", amounts("", ""), "", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			tenant := controlplanetest.Tenant()
@@ -126,8 +125,8 @@ func TestResize(t *testing.T) {
 			pod := &corev1.Pod{
 				ObjectMeta: metav1.ObjectMeta{Labels: map[string]string{controlplane.LabelComponent: test.component}},
 				Spec: corev1.PodSpec{Containers: []corev1.Container{
-					{Name: "other", Resources: corev1.ResourceRequirements{Requests: list("1", "")}},
-					{Name: test.component, Resources: corev1.ResourceRequirements{Requests: list(test.asked, "1Mi")}},
+					{Name: "other", Resources: corev1.ResourceRequirements{Requests: amounts("1", "").List()}},
+					{Name: test.component, Resources: corev1.ResourceRequirements{Requests: amounts(test.asked, "1Mi").List()}},
 				}},
 			}
 			for boosted, want := range map[bool]string{true: test.boosted, false: test.running} {

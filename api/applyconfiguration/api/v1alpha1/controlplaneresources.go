@@ -2,11 +2,6 @@
 
 package v1alpha1
 
-import (
-	v1 "k8s.io/api/core/v1"
-	resource "k8s.io/apimachinery/pkg/api/resource"
-)
-
 // ControlPlaneResourcesApplyConfiguration represents a declarative configuration of the ControlPlaneResources type for use
 // with apply.
 //
@@ -15,12 +10,12 @@ type ControlPlaneResourcesApplyConfiguration struct {
 	// requests is what is set aside for each API server: cpu in cores, at least
 	// 10m, and memory in bytes, at least 64Mi.
 	// Example: {cpu: 500m, memory: 1Gi}
-	Requests map[v1.ResourceName]resource.Quantity `json:"requests,omitempty"`
+	Requests *ComputeResourcesApplyConfiguration `json:"requests,omitempty"`
 	// limits is what each API server can use at most: cpu in cores, at least
 	// 100m, and memory in bytes, at least 256Mi. An API server that needs more
 	// memory is restarted.
 	// Example: {memory: 2Gi}
-	Limits map[v1.ResourceName]resource.Quantity `json:"limits,omitempty"`
+	Limits *ComputeResourcesApplyConfiguration `json:"limits,omitempty"`
 }
 
 // ControlPlaneResourcesApplyConfiguration constructs a declarative configuration of the ControlPlaneResources type for use with
@@ -29,30 +24,18 @@ func ControlPlaneResources() *ControlPlaneResourcesApplyConfiguration {
 	return &ControlPlaneResourcesApplyConfiguration{}
 }
 
-// WithRequests puts the entries into the Requests field in the declarative configuration
-// and returns the receiver, so that objects can be build by chaining "With" function invocations.
-// If called multiple times, the entries provided by each call will be put on the Requests field,
-// overwriting an existing map entries in Requests field with the same key.
-func (b *ControlPlaneResourcesApplyConfiguration) WithRequests(entries map[v1.ResourceName]resource.Quantity) *ControlPlaneResourcesApplyConfiguration {
-	if b.Requests == nil && len(entries) > 0 {
-		b.Requests = make(map[v1.ResourceName]resource.Quantity, len(entries))
-	}
-	for k, v := range entries {
-		b.Requests[k] = v
-	}
+// WithRequests sets the Requests field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Requests field is set to the value of the last call.
+func (b *ControlPlaneResourcesApplyConfiguration) WithRequests(value *ComputeResourcesApplyConfiguration) *ControlPlaneResourcesApplyConfiguration {
+	b.Requests = value
 	return b
 }
 
-// WithLimits puts the entries into the Limits field in the declarative configuration
-// and returns the receiver, so that objects can be build by chaining "With" function invocations.
-// If called multiple times, the entries provided by each call will be put on the Limits field,
-// overwriting an existing map entries in Limits field with the same key.
-func (b *ControlPlaneResourcesApplyConfiguration) WithLimits(entries map[v1.ResourceName]resource.Quantity) *ControlPlaneResourcesApplyConfiguration {
-	if b.Limits == nil && len(entries) > 0 {
-		b.Limits = make(map[v1.ResourceName]resource.Quantity, len(entries))
-	}
-	for k, v := range entries {
-		b.Limits[k] = v
-	}
+// WithLimits sets the Limits field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Limits field is set to the value of the last call.
+func (b *ControlPlaneResourcesApplyConfiguration) WithLimits(value *ComputeResourcesApplyConfiguration) *ControlPlaneResourcesApplyConfiguration {
+	b.Limits = value
 	return b
 }

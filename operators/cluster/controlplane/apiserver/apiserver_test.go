@@ -6,7 +6,6 @@ import (
 	"strings"
 	"testing"
 
-	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 
 	"slipway.dev/api/v1alpha1"
@@ -26,7 +25,7 @@ func TestObjects(t *testing.T) {
 	tenant.Spec.ControlPlane.Replicas = 3
 	tenant.Spec.Network.NodeCIDR = "10.1.2.128/26"
 	tenant.Spec.Exposure.Type = v1alpha1.ExposureLoadBalancer
-	tenant.Spec.ControlPlane.Resources.Limits = corev1.ResourceList{corev1.ResourceMemory: resource.MustParse("1Gi")}
+	tenant.Spec.ControlPlane.Resources.Limits.Memory = new(resource.MustParse("1Gi"))
 	if set, err = apiserver.StatefulSet(tenant); err != nil {
 		t.Fatal(err)
 	}
@@ -98,7 +97,7 @@ func TestRequestsInFlightFollowMemory(t *testing.T) {
 		"128Gi": {"--max-requests-inflight=2000", "--max-mutating-requests-inflight=1000", "GOMEMLIMIT=117964MiB"},
 	} {
 		tenant := controlplanetest.Tenant()
-		tenant.Spec.ControlPlane.Resources.Limits = corev1.ResourceList{corev1.ResourceMemory: resource.MustParse(limit)}
+		tenant.Spec.ControlPlane.Resources.Limits.Memory = new(resource.MustParse(limit))
 		set, err := apiserver.StatefulSet(tenant)
 		if err != nil {
 			t.Fatal(err)
