@@ -45,21 +45,23 @@ func InstallPackages(ctx context.Context) error {
 }
 
 // policyFile is asked by packages whether they may start their services; 101 means that they may not (invoke-rc.d(8)).
-const policyFile = "/usr/sbin/policy-rc.d"
+const (
+	policyFile = "/usr/sbin/policy-rc.d"
+	noServices = "#!/bin/sh\n# Slipway's sandbox is installing packages, and starts none of their services on this machine.\nexit 101\n"
+)
 
 // withoutServices installs packages and keeps them from starting services on this machine, as BIND's would: the sandbox
-// starts what it needs in its own namespaces. A policy that is there already is the owner's, and stays.
+// starts what it needs in its own namespaces. A policy that is there already is the owner's, and stays, unless it is
+// what an earlier call that was killed has left.
 func withoutServices(policy string, install func() error) (err error) {
-	file, err := os.OpenFile(policy, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o755)
-	if errors.Is(err, fs.ErrExist) {
+	switch content, err := os.ReadFile(policy); {
+	case err == nil && string(content) != noServices:
 		return install()
-	}
-	if err != nil {
+	case err != nil && !errors.Is(err, fs.ErrNotExist):
 		return err
 	}
 	defer func() { err = errors.Join(err, os.Remove(policy)) }()
-	_, err = file.WriteString("#!/bin/sh\nexit 101\n")
-	if err = errors.Join(err, file.Close()); err != nil {
+	if err := os.WriteFile(policy, []byte(noServices), 0o755); err != nil {
 		return err
 	}
 	return install()

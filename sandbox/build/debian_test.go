@@ -43,3 +43,17 @@ func TestWithoutServicesKeepsAPolicy(t *testing.T) {
 		t.Errorf("the policy is %q, %v", got, err)
 	}
 }
+
+// TestWithoutServicesAfterAKill: what a killed installation left is not taken for the owner's.
+func TestWithoutServicesAfterAKill(t *testing.T) {
+	policy := filepath.Join(t.TempDir(), "policy-rc.d")
+	if err := os.WriteFile(policy, []byte(noServices), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := withoutServices(policy, func() error { return nil }); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Stat(policy); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the policy is left: %v", err)
+	}
+}
