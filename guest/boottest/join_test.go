@@ -51,6 +51,7 @@ func TestJoin(t *testing.T) {
 	}
 	runPod(ctx, t, plane, g)
 	reportMemory(ctx, t, plane)
+	lookAround(ctx, t, plane)
 
 	// The state disk was not unmounted, and everything comes back from it.
 	g.crash()

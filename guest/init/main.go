@@ -63,7 +63,24 @@ func basics() error {
 	if err := mountAll([]mount{overlay("/etc", overlayDir)}); err != nil {
 		return err
 	}
+	if err := raiseLimits(); err != nil {
+		return err
+	}
 	return delegateControllers(servicesCgroup)
+}
+
+// raiseLimits gives the services, and with them pods, what containerd's own systemd unit gives it. The kernel's
+// 4,096 open files are too few for a database.
+func raiseLimits() error {
+	const openFiles = 1 << 20 // fs.nr_open allows no more
+	for resource, limit := range map[int]uint64{
+		unix.RLIMIT_NOFILE: openFiles, unix.RLIMIT_NPROC: unix.RLIM_INFINITY, unix.RLIMIT_CORE: unix.RLIM_INFINITY,
+	} {
+		if err := unix.Setrlimit(resource, &unix.Rlimit{Cur: limit, Max: limit}); err != nil {
+			return fmt.Errorf("raise limit %d: %w", resource, err)
+		}
+	}
+	return nil
 }
 
 // start brings the machine up. What does not need each other runs at the same time: containerd needs only the disk, the

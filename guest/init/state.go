@@ -168,10 +168,32 @@ func (m *machine) loadModules(list string) {
 	}
 }
 
-// preparePods loads what pods and kube-proxy need, and then makes the settings that exist only with those modules.
+// preparePods loads what pods and kube-proxy need, and then makes the devices and settings that come with modules.
 func (m *machine) preparePods() {
 	m.loadModules("pods.order")
+	if err := makeDevices("/dev", "/usr/lib/modules/*/modules.devname"); err != nil {
+		m.report("%v", err)
+	}
 	if err := kernel.SetSysctls("/proc/sys", kernel.NodeSysctls); err != nil {
 		m.report("%v", err)
 	}
+}
+
+// makeDevices makes those of the modules of the one kernel that the image has.
+func makeDevices(dev, pattern string) error {
+	lists, err := filepath.Glob(pattern)
+	if err != nil {
+		return err
+	}
+	for _, path := range lists {
+		list, err := os.Open(path)
+		if err != nil {
+			return err
+		}
+		defer list.Close()
+		if err := kernel.MakeDevices(dev, list); err != nil {
+			return err
+		}
+	}
+	return nil
 }
