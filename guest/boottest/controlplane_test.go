@@ -44,7 +44,7 @@ func startControlPlane(ctx context.Context, t *testing.T, bin string) *controlPl
 		"--kubelet-preferred-address-types=InternalIP", "--kubelet-client-certificate="+c.path("admin.crt"), "--kubelet-client-key="+c.path("admin.key"),
 		"--service-account-issuer=https://kubernetes.default.svc", "--service-account-key-file="+c.path("apiserver.key"),
 		"--service-account-signing-key-file="+c.path("apiserver.key"), "--authorization-mode=Node,RBAC", "--enable-admission-plugins=NodeRestriction",
-		"--token-auth-file="+c.path("tokens.csv"), "--cert-dir="+c.path("self-signed"))
+		"--allow-privileged", "--token-auth-file="+c.path("tokens.csv"), "--cert-dir="+c.path("self-signed"))
 	c.awaitReady(ctx)
 	// It does not wait for the API server, but ends.
 	c.run(ctx, "kube-controller-manager", "--kubeconfig="+c.kubeconfig, "--authentication-kubeconfig="+c.kubeconfig, "--authorization-kubeconfig="+c.kubeconfig,

@@ -33,10 +33,23 @@ func lookAround(ctx context.Context, t *testing.T, plane *controlPlane) {
 		return plane.kubectl(ctx, "exec", "tools", "--", "/machine/usr/bin/busybox", "sh", "-c", script)
 	}
 
-	for limit, want := range map[string]string{"-Sn": "1048576", "-Hn": "1048576", "-Hp": "unlimited", "-Hc": "unlimited"} {
-		if got := strings.TrimSpace(shell("ulimit " + limit)); got != want {
-			t.Errorf("ulimit %s is %q, want %s", limit, got, want)
+	limits := shell("/machine/usr/bin/busybox cat /proc/self/limits")
+	for limit, want := range map[string]string{
+		"Max open files": "1048576 1048576", "Max processes": "unlimited unlimited", "Max core file size": "unlimited unlimited",
+	} {
+		_, rest, _ := strings.Cut(limits, limit+" ")
+		if got := strings.Join(strings.Fields(rest)[:2], " "); got != want {
+			t.Errorf("%s: %q, want %s", limit, got, want)
 		}
+	}
+	// What workloads and drivers of storage and networks load.
+	const modules = "nfs nfsv4 cifs ceph rbd nbd iscsi_tcp xfs quota_v2 dm_mod dm_crypt dm_thin_pool wireguard vxlan sctp br_netfilter " +
+		"ip_vs ip_vs_rr ip_tables iptable_nat ip6_tables xt_comment xt_conntrack xt_MASQUERADE nft_compat"
+	if out := shell("/machine/usr/bin/busybox chroot /machine modprobe -a " + modules + " 2>&1 && echo loaded"); !strings.HasPrefix(out, "loaded") {
+		t.Errorf("modprobe: %s", out)
+	}
+	if out := strings.TrimSpace(shell("/machine/usr/bin/busybox wc -l < /proc/swaps")); out != "1" { // its header
+		t.Errorf("swap is on: /proc/swaps has %s lines", out)
 	}
 	// Their modules are loaded when they are opened.
 	for _, device := range []string{"net/tun", "fuse", "loop-control"} {

@@ -20,7 +20,7 @@ var debian = []string{
 	"ca-certificates",      // containerd and pods that mount them
 	"libc6", "libseccomp2", // runc
 	"mount", "util-linux", "libmount1", "libblkid1", "libselinux1", "libpcre2-8-0", "libsmartcols1", // the kubelet's mounts
-	"e2fsprogs", "libext2fs2", "libcom-err2", "libss2", "libuuid1", "logsave", // the state disk
+	"e2fsprogs", "libext2fs2t64", "libcom-err2", "libss2", "libuuid1", "logsave", // the state disk
 	"nftables", "libnftables1", "libnftnl11", "libmnl0", "libxtables12", "libjansson4", "libgmp10", "libedit2",
 	"libbsd0", "libmd0", "libtinfo6", // kube-proxy
 	"conntrack", "libnetfilter-conntrack3", "libnfnetlink0",
@@ -33,31 +33,74 @@ var tools = []string{
 
 const kernelPackage = "linux-image-cloud-amd64" // depends on the package of the current kernel
 
+// aptConfig has apt look at the Debian release that guests are made of and at nothing else, whatever this machine runs.
+// What the release has under a name changes with its own updates only.
+const aptConfig = `APT::Architecture "amd64";
+APT::Sandbox::User "root";
+APT::Update::Error-Mode "any";
+Dir::Etc::sourcelist "{{.}}/sources.list";
+Dir::Etc::sourceparts "/dev/null";
+Dir::Etc::preferencesparts "/dev/null";
+Dir::State "{{.}}";
+Dir::State::status "/dev/null";
+Dir::Cache "{{.}}/cache";
+`
+
+const sources = `deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] http://deb.debian.org/debian trixie main
+deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] http://deb.debian.org/debian trixie-updates main
+deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] http://deb.debian.org/debian-security trixie-security main
+`
+
+// apt runs apt's programs with lists of packages of their own.
+type apt struct {
+	config string // path of the configuration
+}
+
+// newApt keeps lists and configuration in dir.
+func newApt(dir string) (apt, error) {
+	a := apt{config: filepath.Join(dir, "apt.conf")}
+	for _, sub := range []string{"lists/partial", "cache/archives/partial"} {
+		if err := os.MkdirAll(filepath.Join(dir, sub), 0o755); err != nil {
+			return a, err
+		}
+	}
+	return a, errors.Join(
+		os.WriteFile(filepath.Join(dir, "sources.list"), []byte(sources), 0o644),
+		os.WriteFile(a.config, []byte(strings.ReplaceAll(aptConfig, "{{.}}", dir)), 0o644))
+}
+
+func (a apt) command(ctx context.Context, program string, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, program, args...)
+	cmd.Env = append(os.Environ(), "APT_CONFIG="+a.config)
+	return cmd
+}
+
 // download fetches the kernel's and the other packages into dir, keeping those of earlier times, and returns the paths
 // of exactly those of today's versions, in a fixed order.
 func download(ctx context.Context, dir string) ([]string, error) {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	a, err := newApt(filepath.Join(dir, "apt"))
+	if err != nil {
 		return nil, err
 	}
-	files, err := downloadListed(ctx, dir)
+	files, err := a.downloadListed(ctx, dir)
 	if err == nil {
 		return files, nil
 	}
-	// The machine's lists of packages may be missing, or name what Debian no longer has.
-	if updateErr := run(exec.CommandContext(ctx, "apt-get", "update", "-qq")); updateErr != nil {
+	// The lists of packages may be missing, or name what Debian no longer has.
+	if updateErr := run(a.command(ctx, "apt-get", "update", "-qq")); updateErr != nil {
 		return nil, errors.Join(err, updateErr)
 	}
-	return downloadListed(ctx, dir)
+	return a.downloadListed(ctx, dir)
 }
 
-// downloadListed does so by the lists of packages that the machine has.
-func downloadListed(ctx context.Context, dir string) ([]string, error) {
-	kernel, err := currentKernel(ctx)
+// downloadListed does so by the lists of packages that are there.
+func (a apt) downloadListed(ctx context.Context, dir string) ([]string, error) {
+	kernel, err := a.currentKernel(ctx)
 	if err != nil {
 		return nil, err
 	}
 	names := append([]string{kernel}, debian...)
-	show := exec.CommandContext(ctx, "apt-get", append([]string{"download", "--print-uris"}, names...)...)
+	show := a.command(ctx, "apt-get", append([]string{"download", "--print-uris"}, names...)...)
 	out, err := show.Output()
 	if err != nil {
 		return nil, commandError(show, err)
@@ -76,7 +119,7 @@ func downloadListed(ctx context.Context, dir string) ([]string, error) {
 		files = append(files, path)
 	}
 	if missing {
-		fetch := exec.CommandContext(ctx, "apt-get", append([]string{"download", "-qq", "-o", "APT::Sandbox::User=root"}, names...)...)
+		fetch := a.command(ctx, "apt-get", append([]string{"download", "-qq"}, names...)...)
 		fetch.Dir = dir
 		if err := run(fetch); err != nil {
 			return nil, err
@@ -88,8 +131,8 @@ func downloadListed(ctx context.Context, dir string) ([]string, error) {
 
 var kernelImage = regexp.MustCompile(`linux-image-[0-9][^ ,)]*-cloud-amd64`)
 
-func currentKernel(ctx context.Context) (string, error) {
-	show := exec.CommandContext(ctx, "apt-cache", "show", "--no-all-versions", kernelPackage)
+func (a apt) currentKernel(ctx context.Context) (string, error) {
+	show := a.command(ctx, "apt-cache", "show", "--no-all-versions", kernelPackage)
 	out, err := show.Output()
 	if err != nil {
 		return "", commandError(show, err)

@@ -1,7 +1,7 @@
 // Package image makes the guest: a kernel, an initial RAM file system and a read-only root file system, and the
 // container image that carries the three to KubeVirt.
 //
-// It uses apt-get, dpkg-deb, depmod, ldconfig and mkfs.erofs of a Debian host, installs nothing there, and has to run as
+// It uses apt-get, dpkg-deb, depmod, xz, ldconfig and mkfs.erofs of a Debian host, installs nothing there, and has to run as
 // root, because preloaded images contain files of other users.
 package image
 

@@ -12,7 +12,7 @@ import (
 )
 
 // initrdModules find and mount the root disk.
-var initrdModules = []string{"virtio_pci", "virtio_blk", "erofs"}
+var initrdModules = []string{"virtio_blk", "erofs"}
 
 // earlyModules are loaded before anything is started, podModules before the first pod runs; in this order. Drivers of
 // devices belong to the former: they are loaded while only one processor is on (ADR 6). All others
@@ -31,7 +31,7 @@ var (
 func wantedModule(path string) bool {
 	for _, unwanted := range []string{
 		"fs/ocfs2/", "fs/gfs2/", "fs/dlm/", "fs/jfs/", "fs/reiserfs/", "fs/hfs/", "fs/hfsplus/", "fs/ufs/", "fs/minix/", "fs/coda/",
-		"fs/afs/", "fs/orangefs/", "fs/nilfs2/", "fs/f2fs/", "fs/quota/", "fs/udf/", "fs/jffs2/", "fs/ubifs/", "fs/btrfs/", "fs/bcachefs/",
+		"fs/afs/", "fs/orangefs/", "fs/nilfs2/", "fs/f2fs/", "fs/udf/", "fs/jffs2/", "fs/ubifs/", "fs/btrfs/", "fs/bcachefs/",
 		"net/bluetooth/", "net/wireless/", "net/mac80211/", "net/nfc/", "net/can/", "net/ax25/", "net/x25/", "net/lapb/",
 		"net/rds/", "net/tipc/", "net/batman-adv/", "net/ceph/", "net/dccp/", "net/appletalk/", "net/6lowpan/", "net/ieee802154/",
 	} {
@@ -55,7 +55,8 @@ func wantedModule(path string) bool {
 	return false
 }
 
-// pruneModules removes the modules that are neither wanted nor needed by one that is, and indexes the rest.
+// pruneModules removes the modules that are neither wanted nor needed by one that is, and decompresses and indexes the
+// rest.
 func pruneModules(ctx context.Context, root, release string) error {
 	if err := run(exec.CommandContext(ctx, "depmod", "-b", root, release)); err != nil {
 		return err
@@ -74,13 +75,21 @@ func pruneModules(ctx context.Context, root, release string) error {
 			}
 		}
 	}
-	for module := range depends {
-		if keep[module] {
-			continue
+	decompress := exec.CommandContext(ctx, "xz", "--decompress")
+	for _, module := range sortedKeys(depends) {
+		path := filepath.Join(dir, module)
+		switch {
+		case !keep[module]:
+			if err := os.Remove(path); err != nil {
+				return err
+			}
+		case strings.HasSuffix(module, ".xz"):
+			decompress.Args = append(decompress.Args, path)
 		}
-		if err := os.Remove(filepath.Join(dir, module)); err != nil {
-			return err
-		}
+	}
+	// A guest that is emulated would take long for it, again and again.
+	if err := run(decompress); err != nil {
+		return err
 	}
 	return run(exec.CommandContext(ctx, "depmod", "-b", root, release))
 }

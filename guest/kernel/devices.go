@@ -14,7 +14,7 @@ import (
 )
 
 // openToAll are the device files that udev's own rules open to everybody.
-var openToAll = map[string]bool{"fuse": true, "net/tun": true}
+var openToAll = []string{"fuse", "net/tun"}
 
 // MakeDevices makes the device files below dev whose modules are loaded when somebody opens them, as systemd does from
 // what depmod lists in modules.devname: module, path, and c or b with the numbers. A file that is there already stays.
@@ -27,6 +27,11 @@ func MakeDevices(dev string, list io.Reader) error {
 			continue
 		}
 		if err := makeDevice(dev, line); err != nil {
+			failed = append(failed, err)
+		}
+	}
+	for _, name := range openToAll {
+		if err := os.Chmod(filepath.Join(dev, name), 0o666); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			failed = append(failed, err)
 		}
 	}
@@ -47,20 +52,13 @@ func makeDevice(dev, line string) error {
 	if kind == 'b' {
 		mode = unix.S_IFBLK
 	}
-	permissions := fs.FileMode(0o600)
-	if openToAll[name] {
-		permissions = 0o666
-	}
 	path := filepath.Join(dev, name)
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return err
 	}
-	err := unix.Mknod(path, mode|uint32(permissions), int(unix.Mkdev(major, minor)))
-	if errors.Is(err, fs.ErrExist) {
-		return nil
-	}
-	if err != nil {
+	err := unix.Mknod(path, mode|0o600, int(unix.Mkdev(major, minor)))
+	if err != nil && !errors.Is(err, fs.ErrExist) {
 		return fmt.Errorf("make %s: %w", path, err)
 	}
-	return os.Chmod(path, permissions) // whatever the umask
+	return nil
 }

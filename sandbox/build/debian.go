@@ -15,7 +15,7 @@ var Packages = []string{
 	// to compile runc, KubeVirt and the static C programs
 	"gcc", "libc6-dev", "pkg-config", "libseccomp-dev", "libvirt-dev",
 	// to make file systems and images
-	"mmdebstrap", "debian-archive-keyring", "squashfs-tools", "erofs-utils", "busybox-static", "cpio", "kmod", "xorriso", "zstd",
+	"mmdebstrap", "debian-archive-keyring", "squashfs-tools", "erofs-utils", "busybox-static", "cpio", "kmod", "xorriso", "zstd", "xz-utils",
 	// to run nodes, guests and the name server
 	"iproute2", "nftables", "iptables", "conntrack", "qemu-system-x86", "bind9", "bind9-utils",
 }
