@@ -24,11 +24,31 @@ spec:
   volumes: [{name: machine, hostPath: {path: /}}]
 `
 
+// confined is a pod with what confines pods: a user namespace, and AppArmor's profile of the runtime.
+const confined = `apiVersion: v1
+kind: Pod
+metadata: {name: confined}
+spec:
+  nodeName: ` + machineName + `
+  automountServiceAccountToken: false
+  terminationGracePeriodSeconds: 0
+  hostUsers: false
+  securityContext: {appArmorProfile: {type: RuntimeDefault}}
+  containers:
+  - name: confined
+    image: ` + agnhost + `
+    imagePullPolicy: Never
+    command: [/tools/busybox, sleep, "86400"]
+    volumeMounts: [{name: tools, mountPath: /tools, readOnly: true}]
+  volumes: [{name: tools, hostPath: {path: /usr/bin}}]
+`
+
 // lookAround is for what software expects of a machine.
 func lookAround(ctx context.Context, t *testing.T, plane *controlPlane) {
 	t.Helper()
 	plane.kubectl(ctx, "create", "-f", plane.write("tools.yaml", tools))
-	plane.kubectl(ctx, "wait", "--for=condition=Ready", "--timeout=2m", "pod/tools")
+	plane.kubectl(ctx, "create", "-f", plane.write("confined.yaml", confined))
+	plane.kubectl(ctx, "wait", "--for=condition=Ready", "--timeout=2m", "pod/tools", "pod/confined")
 	shell := func(script string) string {
 		return plane.kubectl(ctx, "exec", "tools", "--", "/machine/usr/bin/busybox", "sh", "-c", script)
 	}
@@ -56,5 +76,15 @@ func lookAround(ctx context.Context, t *testing.T, plane *controlPlane) {
 		if out := shell("exec 3<>/machine/dev/" + device + " && echo open"); !strings.HasPrefix(out, "open") {
 			t.Errorf("/dev/%s: %s", device, out)
 		}
+	}
+
+	inside := func(file string) string {
+		return plane.kubectl(ctx, "exec", "confined", "--", "/tools/busybox", "cat", file)
+	}
+	if got := inside("/proc/self/attr/current"); !strings.HasPrefix(got, "cri-containerd.apparmor.d (enforce)") {
+		t.Errorf("AppArmor's profile of a pod is %q", got)
+	}
+	if got := strings.Fields(inside("/proc/self/uid_map")); len(got) != 3 || got[0] != "0" || got[1] == "0" {
+		t.Errorf("users of a pod with a user namespace are mapped as %q", got)
 	}
 }

@@ -24,11 +24,13 @@ var debian = []string{
 	"nftables", "libnftables1", "libnftnl11", "libmnl0", "libxtables12", "libjansson4", "libgmp10", "libedit2",
 	"libbsd0", "libmd0", "libtinfo6", // kube-proxy
 	"conntrack", "libnetfilter-conntrack3", "libnfnetlink0",
+	"apparmor", // containerd compiles the profile of its containers
 }
 
 // tools are the programs of those packages that the guest has; everything else in their bin directories is left out.
 var tools = []string{
 	"busybox", "mount", "umount", "mkfs.ext4", "mke2fs", "e2fsck", "resize2fs", "blkid", "losetup", "nsenter", "nft", "conntrack",
+	"apparmor_parser",
 }
 
 const kernelPackage = "linux-image-cloud-amd64" // depends on the package of the current kernel
@@ -198,8 +200,12 @@ func destination(name string) string {
 			return ""
 		}
 	}
-	if name == "etc/mke2fs.conf" {
-		return name
+	for _, wanted := range []string{
+		"etc/mke2fs.conf", "etc/apparmor/parser.conf", "etc/apparmor.d/abi/", "etc/apparmor.d/abstractions/", "etc/apparmor.d/tunables/",
+	} {
+		if strings.HasPrefix(name, wanted) {
+			return name
+		}
 	}
 	for _, unwanted := range []string{
 		"usr/share/doc/", "usr/share/man/", "usr/share/locale/", "usr/share/lintian/", "usr/share/bash-completion/",

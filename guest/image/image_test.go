@@ -53,6 +53,8 @@ func TestDestination(t *testing.T) {
 		"usr/share/doc/mount/copyright":           "",
 		"usr/share/ca-certificates/mozilla/a.crt": "usr/share/ca-certificates/mozilla/a.crt",
 		"etc/mke2fs.conf":                         "etc/mke2fs.conf",
+		"etc/apparmor.d/tunables/global":          "etc/apparmor.d/tunables/global",
+		"etc/apparmor.d/firefox":                  "",
 		"etc/init.d/x":                            "",
 	}
 	for name, want := range tests {

@@ -35,6 +35,7 @@ func kernelMounts() []mount {
 		{source: "shm", target: "/dev/shm", fstype: "tmpfs", flags: unix.MS_NOSUID | unix.MS_NODEV, data: "mode=1777"},
 		{source: "mqueue", target: "/dev/mqueue", fstype: "mqueue", flags: noExec},
 		{source: "cgroup2", target: "/sys/fs/cgroup", fstype: "cgroup2", flags: noExec, data: "nsdelegate,memory_recursiveprot"},
+		{source: "securityfs", target: "/sys/kernel/security", fstype: "securityfs", flags: noExec},
 		{source: "bpf", target: "/sys/fs/bpf", fstype: "bpf", flags: noExec, data: "mode=700"},
 	}
 }
