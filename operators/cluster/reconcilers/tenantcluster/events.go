@@ -64,18 +64,22 @@ func newEvents(before reported, after report.Report) []event {
 		result = append(result, operationEnded(before.operation))
 	}
 	ready := meta.FindStatusCondition(after.Conditions, v1alpha1.ConditionReady)
-	if ready.Status != metav1.ConditionTrue && !expected(ready.Reason) && before.reason != ready.Reason {
+	if ready.Status != metav1.ConditionTrue && !expected(ready.Reason, after.Operation != nil) && before.reason != ready.Reason {
 		result = append(result, blocked(ready.Reason, ready.Message))
 	}
 	return result
 }
 
-// expected reasons are those of an operation that goes on as it should.
-func expected(reason string) bool {
+// expected reasons are those of a cluster that is on its way: nobody has to do
+// anything about them. Without an operation, a worker that is not ready is news.
+func expected(reason string, underWay bool) bool {
 	switch reason {
 	case report.ReasonPending, report.ReasonProgressing, report.ReasonWaiting, report.ReasonDeleting,
 		"Starting", "Terminating", "ContainerCreating", "WaitingForCertificate", "WaitingForSecret":
 		return true
+	case "MachineCreated", "WaitingForNetworkPort", "WaitingForTenantAPI", "NotCreated", "Stopped", "Provisioning", "NotRegistered", "NotReported",
+		"NotReady", "Scaling", "Replacing", "Removing", "Draining":
+		return underWay
 	default:
 		return false
 	}
