@@ -77,8 +77,40 @@ func TestCreate(t *testing.T) {
 			t.Fatal(err)
 		}
 	})
+	t.Run("names of the tenant's own", func(t *testing.T) { testOwnNames(t, te, pod) })
 	t.Run("validating webhook", func(t *testing.T) { testWebhook(t, te) })
 	t.Run("aggregated API", func(t *testing.T) { testAggregatedAPI(t, te) })
+}
+
+// testOwnNames has cluster DNS answer what the tenant's users add to it.
+func testOwnNames(t *testing.T, te *tenant, pod *corev1.Pod) {
+	service := &corev1.Service{}
+	if err := te.client.Get(t.Context(), client.ObjectKey{Namespace: "default", Name: "server"}, service); err != nil {
+		t.Fatal(err)
+	}
+	custom := &corev1.ConfigMap{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "kube-system", Name: "coredns-custom"},
+		Data: map[string]string{
+			"shop.override": "rewrite name exact shop.example.com server.default.svc.cluster.local\n",
+			"corp.server":   "corp.example.com:53 {\n  hosts {\n    " + service.Spec.ClusterIP + " server.corp.example.com\n  }\n}\n",
+		},
+	}
+	if err := te.client.Create(t.Context(), custom); err != nil {
+		t.Fatal(err)
+	}
+	for _, arguments := range [][]string{
+		{"rollout", "restart", "deployment/coredns", "-n", "kube-system"},
+		{"rollout", "status", "deployment/coredns", "-n", "kube-system", "--timeout=3m"},
+	} {
+		if _, err := te.kubectl(t, arguments...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, name := range []string{"shop.example.com", "server.corp.example.com"} {
+		if output, err := te.dial(t, pod, name, 80); err != nil || output != pod.Name {
+			t.Errorf("%s answers %q, %v", name, output, err)
+		}
+	}
 }
 
 // deployServer runs agnhost's HTTP server behind a Service of the same name.

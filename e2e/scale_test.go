@@ -27,6 +27,10 @@ func TestScale(t *testing.T) {
 		t.Fatalf("the pods of this story are on %v; it wants them on two nodes", nodes.UnsortedList())
 	}
 
+	awaitObject(t, te.client, &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Namespace: "kube-system", Name: "coredns"}},
+		"a replica of cluster DNS on each worker",
+		func(d *appsv1.Deployment) bool { return *d.Spec.Replicas == 2 && d.Status.AvailableReplicas == 2 })
+
 	te.setReplicas(t, "a", new(int32(1)))
 	te.awaitDrained(t)
 	te.awaitReadyNodes(t, 1)

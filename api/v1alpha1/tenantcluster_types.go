@@ -76,7 +76,9 @@ type TenantClusterSpec struct {
 	// +kubebuilder:default={}
 	Exposure Exposure `json:"exposure,omitempty"`
 
-	// dns sets the DNS domain inside the cluster.
+	// dns sets the DNS domain inside the cluster. Zones and names of your own go
+	// into a ConfigMap coredns-custom in kube-system of the tenant, with keys that
+	// end in .server and .override.
 	// Default: cluster.local
 	// +optional
 	// +kubebuilder:default={}

@@ -3,6 +3,8 @@ package addons_test
 import (
 	"testing"
 
+	corev1 "k8s.io/api/core/v1"
+
 	"slipway.dev/kit/golden"
 	"slipway.dev/operators/cluster/addons"
 )
@@ -14,7 +16,10 @@ func TestRBAC(t *testing.T) {
 func TestClusterDNS(t *testing.T) {
 	objects := addons.ClusterDNS(addons.DNS{
 		Image: "registry.example.com/coredns:v1.15.0", Domain: "cluster.local", IssuerHost: "some-uid.kubernetes.default.svc.cluster.local",
-		Address: "10.96.0.10", Replicas: 1,
+		Address: "10.96.0.10",
+		Placement: addons.Placement{Replicas: 2, Tolerations: []corev1.Toleration{
+			{Key: "team", Operator: corev1.TolerationOpExists, Effect: corev1.TaintEffectNoExecute},
+		}},
 	})
 	golden.Objects(t, "coredns", toAny(objects)...)
 }

@@ -26,6 +26,12 @@ const (
 	dnsApp     = "kube-dns"
 	configFile = "Corefile"
 	configPath = "/etc/coredns"
+	// What the tenant's users may add: the keys of a ConfigMap of theirs, as AKS has it. Without it CoreDNS finds
+	// files without content: it would warn with every look at its configuration of those that are not there.
+	customConfig = "coredns-custom"
+	customPath   = configPath + "/custom"
+	noOverride   = "none.override"
+	noServer     = "none.server"
 )
 
 // DNS is what cluster DNS is made from.
@@ -37,9 +43,8 @@ type DNS struct {
 	// IssuerHost is the name of the issuer of the tenant's service accounts.
 	IssuerHost string
 	// Address of its Service.
-	Address string
-	// Replicas of CoreDNS.
-	Replicas int32
+	Address   string
+	Placement Placement
 }
 
 // ClusterDNS is kubeadm's CoreDNS (phases/addons/dns/manifests.go of v1.36).
@@ -50,14 +55,19 @@ func ClusterDNS(dns DNS) []runtime.ApplyConfiguration {
 			rule("").WithResources("endpoints", "services", "pods", "namespaces").WithVerbs("list", "watch"),
 			rule("discovery.k8s.io").WithResources("endpointslices").WithVerbs("list", "watch")),
 		bind(coreDNSRole, coreDNSRole, rbacv1ac.Subject().WithKind("ServiceAccount").WithName(CoreDNS).WithNamespace(systemNamespace)),
-		corev1ac.ConfigMap(CoreDNS, systemNamespace).WithData(map[string]string{configFile: corefile(dns)}),
+		corev1ac.ConfigMap(CoreDNS, systemNamespace).WithData(map[string]string{
+			configFile: corefile(dns),
+			noOverride: "# " + customConfig + " can have plugins for all zones in keys that end in .override\n",
+			noServer:   "# " + customConfig + " can have zones in keys that end in .server\n",
+		}),
 		service(dns.Address),
 		deployment(dns),
 	}
 }
 
 // corefile has beside kubeadm's the name of the issuer of service accounts,
-// which leads to the API server as kubernetes.default.svc does.
+// which leads to the API server as kubernetes.default.svc does, and what the
+// tenant's users add.
 func corefile(dns DNS) string {
 	return fmt.Sprintf(`.:53 {
     errors
@@ -82,8 +92,10 @@ func corefile(dns DNS) string {
     loop
     reload
     loadbalance
+    import %[3]s/*.override
 }
-`, dns.Domain, dns.IssuerHost)
+import %[3]s/*.server
+`, dns.Domain, dns.IssuerHost, customPath)
 }
 
 func service(address string) *corev1ac.ServiceApplyConfiguration {
@@ -108,14 +120,14 @@ func service(address string) *corev1ac.ServiceApplyConfiguration {
 
 func deployment(dns DNS) *appsv1ac.DeploymentApplyConfiguration {
 	selector := map[string]string{"k8s-app": dnsApp}
-	spread := corev1ac.PodAntiAffinity().WithPreferredDuringSchedulingIgnoredDuringExecution(
-		corev1ac.WeightedPodAffinityTerm().WithWeight(100).WithPodAffinityTerm(corev1ac.PodAffinityTerm().
-			WithTopologyKey(corev1.LabelHostname).
-			WithLabelSelector(metav1ac.LabelSelector().WithMatchLabels(selector))))
+	// kubeadm's would rather not have two on one worker, and has them there when the others join later.
+	apart := corev1ac.PodAntiAffinity().WithRequiredDuringSchedulingIgnoredDuringExecution(corev1ac.PodAffinityTerm().
+		WithTopologyKey(corev1.LabelHostname).
+		WithLabelSelector(metav1ac.LabelSelector().WithMatchLabels(selector)))
 	return appsv1ac.Deployment(CoreDNS, systemNamespace).
 		WithLabels(selector).
 		WithSpec(appsv1ac.DeploymentSpec().
-			WithReplicas(dns.Replicas).
+			WithReplicas(dns.Placement.Replicas).
 			WithStrategy(appsv1ac.DeploymentStrategy().WithType(appsv1.RollingUpdateDeploymentStrategyType).
 				WithRollingUpdate(appsv1ac.RollingUpdateDeployment().WithMaxUnavailable(intstr.FromInt32(1)))).
 			WithSelector(metav1ac.LabelSelector().WithMatchLabels(selector)).
@@ -124,16 +136,38 @@ func deployment(dns DNS) *appsv1ac.DeploymentApplyConfiguration {
 				WithSpec(corev1ac.PodSpec().
 					WithPriorityClassName("system-cluster-critical").
 					WithServiceAccountName(CoreDNS).
-					WithAffinity(corev1ac.Affinity().WithPodAntiAffinity(spread)).
-					WithTolerations(
-						corev1ac.Toleration().WithKey("CriticalAddonsOnly").WithOperator(corev1.TolerationOpExists),
-						corev1ac.Toleration().WithKey("node-role.kubernetes.io/control-plane").WithEffect(corev1.TaintEffectNoSchedule)).
+					WithAffinity(corev1ac.Affinity().WithPodAntiAffinity(apart)).
+					WithTolerations(tolerations(dns.Placement)...).
 					WithNodeSelector(map[string]string{corev1.LabelOSStable: "linux"}).
 					WithDNSPolicy(corev1.DNSDefault).
 					WithContainers(container(dns.Image)).
-					WithVolumes(corev1ac.Volume().WithName("config").WithConfigMap(corev1ac.ConfigMapVolumeSource().
-						WithName(CoreDNS).
-						WithItems(corev1ac.KeyToPath().WithKey(configFile).WithPath(configFile)))))))
+					WithVolumes(
+						corev1ac.Volume().WithName("config").WithConfigMap(corev1ac.ConfigMapVolumeSource().
+							WithName(CoreDNS).
+							WithItems(file(configFile))),
+						corev1ac.Volume().WithName("custom").WithProjected(corev1ac.ProjectedVolumeSource().WithSources(
+							corev1ac.VolumeProjection().WithConfigMap(corev1ac.ConfigMapProjection().
+								WithName(CoreDNS).
+								WithItems(file(noOverride), file(noServer))),
+							corev1ac.VolumeProjection().WithConfigMap(corev1ac.ConfigMapProjection().
+								WithName(customConfig).
+								WithOptional(true))))))))
+}
+
+func tolerations(placement Placement) []*corev1ac.TolerationApplyConfiguration {
+	tolerations := []*corev1ac.TolerationApplyConfiguration{
+		corev1ac.Toleration().WithKey(criticalAddonsOnly).WithOperator(corev1.TolerationOpExists),
+		corev1ac.Toleration().WithKey("node-role.kubernetes.io/control-plane").WithEffect(corev1.TaintEffectNoSchedule),
+	}
+	for _, t := range placement.Tolerations {
+		tolerations = append(tolerations, corev1ac.Toleration().WithKey(t.Key).WithOperator(t.Operator).WithEffect(t.Effect))
+	}
+	return tolerations
+}
+
+// file is a key of a ConfigMap as a file of the same name.
+func file(key string) *corev1ac.KeyToPathApplyConfiguration {
+	return corev1ac.KeyToPath().WithKey(key).WithPath(key)
 }
 
 func container(image string) *corev1ac.ContainerApplyConfiguration {
@@ -154,7 +188,9 @@ func container(image string) *corev1ac.ContainerApplyConfiguration {
 				corev1.ResourceCPU:    resource.MustParse("100m"),
 				corev1.ResourceMemory: resource.MustParse("70Mi"),
 			})).
-		WithVolumeMounts(corev1ac.VolumeMount().WithName("config").WithMountPath(configPath).WithReadOnly(true)).
+		WithVolumeMounts(
+			corev1ac.VolumeMount().WithName("config").WithMountPath(configPath).WithReadOnly(true),
+			corev1ac.VolumeMount().WithName("custom").WithMountPath(customPath).WithReadOnly(true)).
 		WithPorts(
 			port("dns", 53, corev1.ProtocolUDP),
 			port("dns-tcp", 53, corev1.ProtocolTCP),

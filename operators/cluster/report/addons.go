@@ -1,12 +1,10 @@
 package report
 
 import (
-	"fmt"
 	"slices"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
-	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	slipwayac "slipway.dev/api/applyconfiguration/api/v1alpha1"
@@ -54,9 +52,6 @@ func ClusterDNS(deployment *appsv1.Deployment, generation int64, pools []v1alpha
 	switch {
 	case deployment == nil || deployment.Generation < generation || deployment.Status.ObservedGeneration < deployment.Generation:
 		return conditions.False(conditionType, ReasonProgressing, name+": is being rolled out")
-	case deployment.Status.AvailableReplicas == 0 && everyPoolTainted(pools):
-		return conditions.False(conditionType, "Tainted", fmt.Sprintf(
-			"%s: no replica can run, because every NodePool has a taint; leave one NodePool without taints of effect NoSchedule or NoExecute", name))
 	case deployment.Status.AvailableReplicas == 0:
 		return conditions.False(conditionType, ReasonProgressing, name+": no replica is available yet")
 	case deployment.Spec.Replicas != nil && deployment.Status.UpdatedReplicas < *deployment.Spec.Replicas:
@@ -64,19 +59,6 @@ func ClusterDNS(deployment *appsv1.Deployment, generation int64, pools []v1alpha
 	default:
 		return conditions.True(conditionType, ReasonReady, "")
 	}
-}
-
-// everyPoolTainted reports whether no worker takes cluster DNS.
-func everyPoolTainted(pools []v1alpha1.NodePool) bool {
-	return !slices.ContainsFunc(pools, func(pool v1alpha1.NodePool) bool {
-		wanted := pool.Spec.Replicas != nil && *pool.Spec.Replicas > 0
-		return wanted && !slices.ContainsFunc(pool.Spec.Template.Taints, keepsAway)
-	})
-}
-
-// keepsAway reports whether cluster DNS does not tolerate a taint.
-func keepsAway(taint v1alpha1.NodeTaint) bool {
-	return taint.Effect != corev1.TaintEffectPreferNoSchedule && taint.Key != "CriticalAddonsOnly"
 }
 
 // AddonsStatus is the part of the status that the add-ons' controller writes.

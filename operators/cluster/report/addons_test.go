@@ -4,7 +4,6 @@ import (
 	"testing"
 
 	appsv1 "k8s.io/api/apps/v1"
-	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"slipway.dev/api/v1alpha1"
@@ -15,12 +14,8 @@ import (
 
 func TestClusterDNS(t *testing.T) {
 	const name = "Deployment kube-system/coredns of the tenant: "
-	pool := func(replicas int32, effects ...corev1.TaintEffect) v1alpha1.NodePool {
-		pool := v1alpha1.NodePool{Spec: v1alpha1.NodePoolSpec{Replicas: &replicas}}
-		for _, effect := range effects {
-			pool.Spec.Template.Taints = append(pool.Spec.Template.Taints, v1alpha1.NodeTaint{Key: "k", Effect: effect})
-		}
-		return pool
+	pool := func(replicas int32) v1alpha1.NodePool {
+		return v1alpha1.NodePool{Spec: v1alpha1.NodePoolSpec{Replicas: &replicas}}
 	}
 	coreDNS := func(generation, observed int64, updated, available int32) *appsv1.Deployment {
 		return &appsv1.Deployment{
@@ -42,18 +37,6 @@ func TestClusterDNS(t *testing.T) {
 		"old pods":                               {coreDNS(2, 2, 0, 1), []v1alpha1.NodePool{pool(1)}, "False Progressing: " + name + "is being rolled out"},
 		"not available":                          {coreDNS(2, 2, 1, 0), []v1alpha1.NodePool{pool(1)}, "False Progressing: " + name + "no replica is available yet"},
 		"available":                              {coreDNS(2, 2, 1, 1), []v1alpha1.NodePool{pool(1)}, "True Ready: "},
-		"every pool is tainted": {
-			coreDNS(2, 2, 1, 0), []v1alpha1.NodePool{pool(1, corev1.TaintEffectNoSchedule), pool(0), pool(2, corev1.TaintEffectNoExecute)},
-			"False Tainted: " + name + "no replica can run, because every NodePool has a taint; leave one NodePool without taints of effect NoSchedule or NoExecute",
-		},
-		"a pool for add-ons": {
-			coreDNS(2, 2, 1, 0), []v1alpha1.NodePool{{Spec: v1alpha1.NodePoolSpec{Replicas: new(int32(1)), Template: v1alpha1.MachineSpec{
-				Taints: []v1alpha1.NodeTaint{{Key: "CriticalAddonsOnly", Effect: corev1.TaintEffectNoSchedule}},
-			}}}}, "False Progressing: " + name + "no replica is available yet",
-		},
-		"a pool that would rather not": {
-			coreDNS(2, 2, 1, 0), []v1alpha1.NodePool{pool(1, corev1.TaintEffectPreferNoSchedule)}, "False Progressing: " + name + "no replica is available yet",
-		},
 	} {
 		t.Run(what, func(t *testing.T) {
 			got := text(t, []metav1.Condition{report.ClusterDNS(test.deployment, 2, test.pools)}, v1alpha1.ConditionAddonsReady)

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net"
 	"os"
 	"path/filepath"
@@ -74,16 +75,33 @@ func (h *host) wantIssuer(tenant controlplane.Tenant) {
 		}
 		return err
 	})
+	h.await("a zone of the tenant's own is not answered", func(ctx context.Context) error {
+		_, err := resolver.LookupHost(ctx, "server.corp.example.com.")
+		return err
+	})
 }
 
 // runClusterDNS runs CoreDNS as the add-on configures it, but for its way to
-// the API and where it listens.
+// the API and where it listens, with a zone that the tenant's users have added.
 func (h *host) runClusterDNS(tenant controlplane.Tenant) *net.Resolver {
 	h.Helper()
+	custom := filepath.Join(h.folder, "custom")
+	if err := os.Mkdir(custom, 0o700); err != nil {
+		h.Fatal(err)
+	}
+	files := map[string]string{
+		"corp.server": "corp.example.com:" + h.ports["53"] + " {\n    bind 127.0.0.1\n    hosts {\n        192.0.2.1 server.corp.example.com\n    }\n}\n",
+	}
 	var corefile string
 	for _, object := range addons.ClusterDNS(clusterDNS(tenant)) {
 		if config, ok := object.(*corev1ac.ConfigMapApplyConfiguration); ok {
 			corefile = config.Data["Corefile"]
+			maps.Copy(files, config.Data)
+		}
+	}
+	for name, content := range files {
+		if err := os.WriteFile(filepath.Join(custom, name), []byte(content), 0o600); err != nil {
+			h.Fatal(err)
 		}
 	}
 	address := net.JoinHostPort("127.0.0.1", h.ports["53"])
@@ -91,6 +109,7 @@ func (h *host) runClusterDNS(tenant controlplane.Tenant) *net.Resolver {
 		".:53 {", ".:"+h.ports["53"]+" {\n    bind 127.0.0.1",
 		"health {", "health 127.0.0.1:"+h.ports["8080"]+" {",
 		"ready\n", "ready 127.0.0.1:"+h.ports["8181"]+"\n",
+		"/etc/coredns/custom", custom,
 		":9153", "127.0.0.1:"+h.ports["9153"],
 		"pods insecure", "pods insecure\n       kubeconfig "+h.writeKubeconfig(v1alpha1.SecretAdmin),
 	).Replace(corefile)

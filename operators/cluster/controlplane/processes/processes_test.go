@@ -253,7 +253,7 @@ func TestControlPlaneRuns(t *testing.T) {
 
 func clusterDNS(tenant controlplane.Tenant) addons.DNS {
 	return addons.DNS{
-		Image: "registry.example.com/coredns:v1.15.0", Domain: tenant.Spec.DNS.Domain, Address: "10.96.0.10", Replicas: 1,
+		Image: "registry.example.com/coredns:v1.15.0", Domain: tenant.Spec.DNS.Domain, Address: "10.96.0.10", Placement: addons.Placement{Replicas: 1},
 		IssuerHost: controlplane.IssuerHost(tenant.UID, tenant.Spec.DNS.Domain),
 	}
 }

@@ -102,7 +102,7 @@ func (r *Reconciler) converge(
 	if err != nil {
 		return ctrl.Result{}, err
 	}
-	dns, err := desiredDNS(cluster, r.images)
+	dns, err := desiredDNS(cluster, seen.pools, r.images)
 	if err != nil {
 		return ctrl.Result{}, err
 	}

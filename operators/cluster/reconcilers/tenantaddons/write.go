@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"reflect"
 	"sync"
 	"time"
 
@@ -77,7 +78,7 @@ type progress struct {
 // another when one is due. deployment is cluster DNS as it was last seen, or nil.
 func (p *progress) write(ctx context.Context, tenant *tenantapi.Tenant, dns addons.DNS, deployment *appsv1.Deployment, now time.Time) error {
 	objects := append(addons.RBAC(), addons.ClusterDNS(dns)...)
-	if p.connection != tenant || p.dns != dns {
+	if p.connection != tenant || !reflect.DeepEqual(p.dns, dns) {
 		*p = progress{connection: tenant, dns: dns, written: make([]*metav1.PartialObjectMetadata, len(objects))}
 	}
 	changed := deployment == nil || deployment.Generation > p.generation
@@ -159,7 +160,7 @@ func metadataOf(object runtime.ApplyConfiguration) (*metav1.PartialObjectMetadat
 	}, nil
 }
 
-func desiredDNS(cluster *v1alpha1.TenantCluster, images controlplane.Images) (addons.DNS, error) {
+func desiredDNS(cluster *v1alpha1.TenantCluster, pools []v1alpha1.NodePool, images controlplane.Images) (addons.DNS, error) {
 	spec := cluster.Spec
 	address, err := v1alpha1.DNSAddress(spec.Network.ServiceCIDR)
 	if err != nil {
@@ -171,6 +172,6 @@ func desiredDNS(cluster *v1alpha1.TenantCluster, images controlplane.Images) (ad
 		Domain:     spec.DNS.Domain,
 		IssuerHost: controlplane.IssuerHost(cluster.UID, spec.DNS.Domain),
 		Address:    address.String(),
-		Replicas:   spec.ControlPlane.Replicas,
+		Placement:  addons.PlacementOn(pools),
 	}, nil
 }

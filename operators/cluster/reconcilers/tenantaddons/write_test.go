@@ -68,7 +68,7 @@ func (s *tenant) connect() *tenantapi.Tenant {
 }
 
 func someDNS(image string) addons.DNS {
-	return addons.DNS{Image: image, Domain: "cluster.local", Address: "10.96.0.10", Replicas: 1}
+	return addons.DNS{Image: image, Domain: "cluster.local", Address: "10.96.0.10", Placement: addons.Placement{Replicas: 1}}
 }
 
 func all() int { return len(addons.RBAC()) + len(addons.ClusterDNS(addons.DNS{})) }
