@@ -95,6 +95,9 @@ func lookAround(ctx context.Context, t *testing.T, plane *controlPlane) {
 	}
 	checkLimits(t, onMachine("cat /proc/self/limits"))
 	checkModules(t, onMachine)
+	if mask := onMachine("cat /sys/kernel/mm/lru_gen/enabled"); mask != "0x0000" {
+		t.Errorf("the multi-generational LRU is on, %s: the kubelet takes files that were read for memory in use", mask)
+	}
 	checkConfinement(t, func(file string) string {
 		return plane.kubectl(ctx, "exec", "confined", "--", "/tools/busybox", "cat", file)
 	})

@@ -63,6 +63,9 @@ func basics() error {
 	if err := mountAll([]mount{overlay("/etc", overlayDir)}); err != nil {
 		return err
 	}
+	if err := kernel.UseTwoListsOfPages("/sys/kernel/mm"); err != nil {
+		return err
+	}
 	if err := raiseLimits(); err != nil {
 		return err
 	}
