@@ -81,12 +81,16 @@ func showGuestLogs(t *testing.T, plane *controlPlane) {
 	defer cancel()
 	for _, args := range [][]string{
 		{"get", "events", "--all-namespaces", "--sort-by=.lastTimestamp"}, {"get", "pods", "--all-namespaces", "-o", "yaml"},
-		{"get", "--raw", "/api/v1/nodes/" + machineName + "/proxy/logs/kubelet.log"},
-		{"get", "--raw", "/api/v1/nodes/" + machineName + "/proxy/logs/containerd.log"},
+		{"get", "--raw", logQuery("kubelet")}, {"get", "--raw", logQuery("containerd")},
 	} {
 		out, err := plane.try(ctx, args...)
 		t.Logf("kubectl %s: %v\n%s", strings.Join(args, " "), err, out[max(0, len(out)-20000):])
 	}
+}
+
+// logQuery is how the kubelet is asked for the log of a service.
+func logQuery(service string) string {
+	return "/api/v1/nodes/" + machineName + "/proxy/logs/?query=" + service
 }
 
 // runPod runs a web server that is among the preloaded images, and reaches it in every way there is.
@@ -269,6 +273,7 @@ rotateCertificates: true
 clusterDomain: cluster.local
 clusterDNS: [10.96.0.10]
 failSwapOn: false
+enableSystemLogQuery: true
 `
 
 const kubeProxyConfig = `apiVersion: kubeproxy.config.k8s.io/v1alpha1

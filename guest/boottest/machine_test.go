@@ -102,6 +102,11 @@ func lookAround(ctx context.Context, t *testing.T, plane *controlPlane) {
 		return plane.kubectl(ctx, "exec", "confined", "--", "/tools/busybox", "cat", file)
 	})
 	checkBlockVolume(ctx, t, plane, onMachine)
+	for service, said := range map[string]string{"init": "root mounted", "kubelet": "Starting kubelet", "containerd": "containerd successfully booted"} {
+		if log := plane.kubectl(ctx, "get", "--raw", logQuery(service)); !strings.Contains(log, said) {
+			t.Errorf("the log of %s does not have %q:\n%s", service, said, log)
+		}
+	}
 }
 
 func checkLimits(t *testing.T, limits string) {

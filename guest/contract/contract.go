@@ -55,6 +55,7 @@ const (
 	CNIConfigDir       = "/etc/cni/net.d"
 	CNIPluginDir       = "/opt/cni/bin"
 	LogDir             = "/var/log"
+	InitLog            = LogDir + "/init.log"
 )
 
 // CgroupDriver is what KubeletConfiguration.cgroupDriver must say: there is no systemd in the guest.

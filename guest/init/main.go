@@ -1,6 +1,6 @@
 // The init program is PID 1 of a worker: it mounts, takes cloud-init data, configures the network, keeps containerd,
 // kubelet and kube-proxy running, and powers the machine off in order. What it does goes to the console, one line each
-// with the seconds since the kernel started; what the services say goes to /var/log.
+// with the seconds since the kernel started, and to /var/log like what the services say.
 package main
 
 import (
@@ -21,16 +21,17 @@ type machine struct {
 	reaper     *supervise.Reaper
 	supervisor *supervise.Supervisor
 	background sync.WaitGroup
+	journal    journal
 }
 
-func (m *machine) report(format string, args ...any) { kernel.Console(os.Stdout, format, args...) }
+func (m *machine) report(format string, args ...any) { kernel.Console(&m.journal, format, args...) }
 
 func main() {
 	if os.Getpid() != 1 {
 		fmt.Fprintln(os.Stderr, "init: this is PID 1 of a Slipway guest and runs as nothing else")
 		os.Exit(2)
 	}
-	m := &machine{reaper: supervise.NewReaper(context.Background())}
+	m := &machine{reaper: supervise.NewReaper(context.Background()), journal: journal{console: os.Stdout}}
 	m.supervisor = &supervise.Supervisor{Reaper: m.reaper, LogDir: contract.LogDir, Cgroup: servicesCgroup, Report: m.report}
 
 	stop := make(chan os.Signal, 1)
@@ -102,6 +103,9 @@ func (m *machine) start(pods, runtime context.Context, stop chan<- os.Signal) {
 		if err := m.prepareState(runtime); err != nil {
 			m.report("state: %v", err)
 			return
+		}
+		if err := m.journal.keep(contract.InitLog); err != nil {
+			m.report("%v", err)
 		}
 		m.report("state mounted")
 		close(stateMounted)

@@ -27,6 +27,9 @@ func (m *machine) powerOff(reason os.Signal, stopPods, stopRuntime context.Cance
 	m.report("pods stopped")
 	stopRuntime()
 	m.background.Wait()
+	if err := m.journal.end(); err != nil {
+		m.report("%v", err)
+	}
 	unix.Sync()
 	// A lazy unmount would leave the journal dirty; what is busy still is remounted read-only.
 	if err := unix.Unmount(stateDir, 0); err != nil {

@@ -10,19 +10,20 @@ import (
 // most twice as much.
 const maxLog = 8 << 20
 
-// logFile copies what services write into a pipe to a file that does not grow without bound.
-type logFile struct {
+// LogFile copies what is written into a pipe to a file that does not grow without bound.
+type LogFile struct {
 	path string
 	in   *os.File // services inherit this end
 	done chan struct{}
 }
 
-func openLog(path string) (*logFile, error) {
+// OpenLog goes on with the log at path, or begins it.
+func OpenLog(path string) (*LogFile, error) {
 	out, in, err := os.Pipe()
 	if err != nil {
 		return nil, err
 	}
-	l := &logFile{path: path, in: in, done: make(chan struct{})}
+	l := &LogFile{path: path, in: in, done: make(chan struct{})}
 	file, size, err := l.open()
 	if err != nil {
 		in.Close()
@@ -37,15 +38,14 @@ func openLog(path string) (*logFile, error) {
 	return l, nil
 }
 
-// Writer is what a service writes to.
-func (l *logFile) Writer() *os.File { return l.in }
+// Writer is what a service, or whoever else has something to say, writes to.
+func (l *LogFile) Writer() *os.File { return l.in }
 
 // farewell is how long the end of a log is waited for.
 const farewell = time.Second
 
-// Close ends the log, which then has all that its service has written, unless
-// something that the service started still holds the pipe.
-func (l *logFile) Close() error {
+// Close ends the log, which then has all that was written, unless something that a service started still holds the pipe.
+func (l *LogFile) Close() error {
 	err := l.in.Close()
 	select {
 	case <-l.done:
@@ -54,7 +54,7 @@ func (l *logFile) Close() error {
 	return err
 }
 
-func (l *logFile) open() (*os.File, int64, error) {
+func (l *LogFile) open() (*os.File, int64, error) {
 	file, err := os.OpenFile(l.path, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o640)
 	if err != nil {
 		return nil, 0, err
@@ -68,7 +68,7 @@ func (l *logFile) open() (*os.File, int64, error) {
 }
 
 // copy must go on reading whatever happens, or the service blocks: what cannot be written is lost.
-func (l *logFile) copy(file *os.File, size int64, from io.Reader) {
+func (l *LogFile) copy(file *os.File, size int64, from io.Reader) {
 	buffer := make([]byte, 32<<10)
 	for {
 		n, err := from.Read(buffer)

@@ -36,7 +36,7 @@ const (
 
 // Run keeps a service running until ctx ends, then ends it and returns. It returns earlier only if it cannot write logs.
 func (s *Supervisor) Run(ctx context.Context, service Service) error {
-	log, err := openLog(filepath.Join(s.LogDir, service.Name+".log"))
+	log, err := OpenLog(filepath.Join(s.LogDir, service.Name+".log"))
 	if err != nil {
 		return fmt.Errorf("log of %s: %w", service.Name, err)
 	}

@@ -102,7 +102,7 @@ func TestRunReportsOutput(t *testing.T) {
 // Logs keep at most twice maxLog, the newest.
 func TestLogRotation(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "x.log")
-	log, err := openLog(path)
+	log, err := OpenLog(path)
 	if err != nil {
 		t.Fatal(err)
 	}

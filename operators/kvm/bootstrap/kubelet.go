@@ -32,6 +32,8 @@ func kubeletConfig(in Input) map[string]any {
 		"resolvConf":               "/etc/resolv.conf",
 		"rotateCertificates":       true,
 		"serverTLSBootstrap":       true,
+		// What init and the services of the guest say is read as on a machine with journald.
+		"enableSystemLogQuery": true,
 		// A node's first pods need several images at once.
 		"serializeImagePulls":   false,
 		"maxParallelImagePulls": 4,
