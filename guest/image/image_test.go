@@ -22,7 +22,7 @@ func TestLoadOrder(t *testing.T) {
 kernel/net/802/stp.ko: kernel/net/llc/llc.ko
 kernel/net/llc/llc.ko:
 kernel/net/bridge/br_netfilter.ko: kernel/net/bridge/bridge.ko kernel/net/802/stp.ko kernel/net/llc/llc.ko
-kernel/drivers/char/hw_random/virtio-rng.ko:
+kernel/drivers/char/hw_random/virtio-rng.ko.xz:
 `
 	if err := os.WriteFile(filepath.Join(dir, "modules.dep"), []byte(dependencies), 0o644); err != nil {
 		t.Fatal(err)
@@ -33,7 +33,7 @@ kernel/drivers/char/hw_random/virtio-rng.ko:
 	}
 	want := []string{
 		"kernel/net/llc/llc.ko", "kernel/net/802/stp.ko", "kernel/net/bridge/bridge.ko", "kernel/net/bridge/br_netfilter.ko",
-		"kernel/drivers/char/hw_random/virtio-rng.ko",
+		"kernel/drivers/char/hw_random/virtio-rng.ko.xz",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)

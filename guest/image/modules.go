@@ -55,8 +55,8 @@ func wantedModule(path string) bool {
 	return false
 }
 
-// pruneModules removes the modules that are neither wanted nor needed by one that is, and decompresses and indexes the
-// rest.
+// pruneModules removes the modules that are neither wanted nor needed by one that is, and decompresses those that every
+// guest loads, which would take an emulated one long. The others stay as Debian has them, at a third of their size.
 func pruneModules(ctx context.Context, root, release string) error {
 	if err := run(exec.CommandContext(ctx, "depmod", "-b", root, release)); err != nil {
 		return err
@@ -75,19 +75,23 @@ func pruneModules(ctx context.Context, root, release string) error {
 			}
 		}
 	}
-	decompress := exec.CommandContext(ctx, "xz", "--decompress")
 	for _, module := range sortedKeys(depends) {
-		path := filepath.Join(dir, module)
-		switch {
-		case !keep[module]:
-			if err := os.Remove(path); err != nil {
+		if !keep[module] {
+			if err := os.Remove(filepath.Join(dir, module)); err != nil {
 				return err
 			}
-		case strings.HasSuffix(module, ".xz"):
-			decompress.Args = append(decompress.Args, path)
 		}
 	}
-	// A guest that is emulated would take long for it, again and again.
+	loaded, err := loadOrder(dir, slices.Concat(initrdModules, earlyModules, podModules))
+	if err != nil {
+		return err
+	}
+	decompress := exec.CommandContext(ctx, "xz", "--decompress")
+	for _, module := range loaded {
+		if strings.HasSuffix(module, ".xz") {
+			decompress.Args = append(decompress.Args, filepath.Join(dir, module))
+		}
+	}
 	if err := run(decompress); err != nil {
 		return err
 	}
@@ -143,7 +147,7 @@ func readDependencies(path string) (depends map[string][]string, paths map[strin
 	for lines.Scan() {
 		module, needs, _ := strings.Cut(lines.Text(), ":")
 		depends[module] = strings.Fields(needs)
-		name := strings.TrimSuffix(filepath.Base(module), ".ko")
+		name, _, _ := strings.Cut(filepath.Base(module), ".ko")
 		paths[strings.ReplaceAll(name, "-", "_")] = module
 	}
 	return depends, paths, lines.Err()
