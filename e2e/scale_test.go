@@ -27,6 +27,7 @@ func TestScale(t *testing.T) {
 		t.Fatalf("the pods of this story are on %v; it wants them on two nodes", nodes.UnsortedList())
 	}
 
+	t.Run("NetworkPolicies", func(t *testing.T) { testNetworkPolicies(t, te, "spread") })
 	awaitObject(t, te.client, &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Namespace: "kube-system", Name: "coredns"}},
 		"a replica of cluster DNS on each worker",
 		func(d *appsv1.Deployment) bool { return *d.Spec.Replicas == 2 && d.Status.AvailableReplicas == 2 })

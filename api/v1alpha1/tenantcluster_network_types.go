@@ -61,9 +61,9 @@ type ClusterNetwork struct {
 	// +kubebuilder:validation:Maximum=8950
 	MTU *int32 `json:"mtu,omitempty"`
 
-	// cni is who provides the pod network: bridge is Slipway; with none the
-	// workers are not Ready until you install a network plugin of your own. It
-	// cannot change.
+	// cni is who provides the pod network and enforces NetworkPolicies: bridge is
+	// Slipway; with none the workers are not Ready until you install a network
+	// plugin of your own. It cannot change.
 	// Default: bridge
 	// +optional
 	// +kubebuilder:default=bridge

@@ -54,7 +54,7 @@ func startControlPlane(ctx context.Context, t *testing.T, bin string) *controlPl
 	return c
 }
 
-// bootstrapRoles lets nodes register, with what kubeadm would bind.
+// bootstrapRoles lets nodes register, with what kubeadm would bind, and read what NetworkPolicies are about.
 func (c *controlPlane) bootstrapRoles(ctx context.Context) {
 	c.t.Helper()
 	for role, group := range map[string]string{
@@ -65,6 +65,8 @@ func (c *controlPlane) bootstrapRoles(ctx context.Context) {
 	} {
 		c.kubectl(ctx, "create", "clusterrolebinding", strings.ReplaceAll("slipway:"+role, ":", "-"), "--clusterrole="+role, "--group="+group)
 	}
+	c.kubectl(ctx, "create", "clusterrole", "network-policies", "--verb=list,watch", "--resource=pods,namespaces,networkpolicies.networking.k8s.io")
+	c.kubectl(ctx, "create", "clusterrolebinding", "network-policies", "--clusterrole=network-policies", "--group=system:nodes")
 }
 
 // awaitReady returns when the API server is ready.

@@ -9,7 +9,7 @@ import (
 // tools is a privileged pod that has the machine's root, and with it a shell.
 const tools = `apiVersion: v1
 kind: Pod
-metadata: {name: tools}
+metadata: {name: tools, labels: {app: tools}}
 spec:
   nodeName: ` + machineName + `
   automountServiceAccountToken: false
@@ -102,7 +102,8 @@ func lookAround(ctx context.Context, t *testing.T, plane *controlPlane) {
 		return plane.kubectl(ctx, "exec", "confined", "--", "/tools/busybox", "cat", file)
 	})
 	checkBlockVolume(ctx, t, plane, onMachine)
-	for service, said := range map[string]string{"init": "root mounted", "kubelet": "Starting kubelet", "containerd": "containerd successfully booted"} {
+	checkPolicies(ctx, t, plane)
+	for service, said := range map[string]string{"init": "root mounted", "kubelet": "Starting kubelet", "containerd": "containerd successfully booted", "kube-network-policies": "Starting controller"} {
 		if log := plane.kubectl(ctx, "get", "--raw", logQuery(service)); !strings.Contains(log, said) {
 			t.Errorf("the log of %s does not have %q:\n%s", service, said, log)
 		}

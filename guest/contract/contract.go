@@ -41,9 +41,9 @@ const (
 	BootstrapKubeconfig = "/etc/kubernetes/bootstrap-kubelet.conf" // carries the machine's bootstrap token
 	ClusterCA           = "/etc/kubernetes/pki/ca.crt"             //
 	KubeProxyConfig     = "/etc/kubernetes/kube-proxy.yaml"        // KubeProxyConfiguration; without it no kube-proxy starts
-	KubeProxyKubeconfig = "/etc/kubernetes/kube-proxy.conf"        // refers to KubeletClientCert
+	KubeProxyKubeconfig = "/etc/kubernetes/kube-proxy.conf"        // refers to KubeletClientCert; kube-network-policies uses it too
 	RegistryHosts       = "/etc/containerd/certs.d"                // <registry>/hosts.toml and CAs
-	CNITemplate         = "/etc/containerd/cni.tmpl"               // containerd renders it with the node's pod CIDR
+	CNITemplate         = "/etc/containerd/cni.tmpl"               // containerd renders it with the node's pod CIDR; without it the pod network and its policies are the tenant's business
 )
 
 // Paths which the guest makes.

@@ -56,6 +56,7 @@ var programs = map[string]string{
 	"runc":                    "usr/bin",
 	"kubelet":                 "usr/bin",
 	"kube-proxy":              "usr/bin",
+	"kube-network-policies":   "usr/bin",
 	"bridge":                  "opt/cni/bin",
 	"host-local":              "opt/cni/bin",
 	"portmap":                 "opt/cni/bin",

@@ -23,6 +23,7 @@ var (
 		"bridge", "br_netfilter", "veth",
 		"nf_conntrack", "nf_nat", "nf_tables", "nft_ct", "nft_nat", "nft_chain_nat", "nft_masq", "nft_fib_inet",
 		"nft_numgen", "nft_hash", "nft_limit", "nft_reject_inet", "nft_redir",
+		"nft_queue", "nfnetlink_queue",
 	}
 )
 

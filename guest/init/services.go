@@ -24,6 +24,7 @@ var (
 	containerdEnv = []string{"GOGC=200", "GOMEMLIMIT=96MiB"}
 	kubeletEnv    = []string{"GOGC=200", "GOMEMLIMIT=128MiB"}
 	kubeProxyEnv  = []string{"GOMEMLIMIT=64MiB"}
+	policiesEnv   = []string{"GOMEMLIMIT=64MiB"}
 )
 
 func containerdService() supervise.Service {
@@ -72,6 +73,20 @@ func kubeProxyService(hostname string) supervise.Service {
 	}
 }
 
+// networkPoliciesService says no when nobody answers: a policy that a crash or a full queue lifts protects nobody.
+func networkPoliciesService(hostname string) supervise.Service {
+	return supervise.Service{
+		Name: "kube-network-policies", Argv: []string{
+			"/usr/bin/kube-network-policies", "--kubeconfig=" + contract.KubeProxyKubeconfig, "--hostname-override=" + hostname,
+			"--fail-open=false",
+			"--disable-nri",                      // containerd has none
+			"--netfilter-bug-1766-fix=false",     // the kernel has been mended
+			"--metrics-bind-address=127.0.0.1:0", // whatever port a workload wants stays free
+		},
+		Env: policiesEnv, Grace: time.Second,
+	}
+}
+
 // runContainerd runs containerd until ctx ends.
 func (m *machine) runContainerd(ctx context.Context) {
 	m.background.Go(func() {
@@ -107,7 +122,7 @@ func (m *machine) runNode(ctx context.Context) {
 	// The kubelet does not sync the certificate to disk, and its token may be gone when the guest comes back from a crash.
 	unix.Sync()
 	m.preparePods()
-	m.runKubeProxy(ctx)
+	m.runPodNetwork(ctx)
 }
 
 // awaitPodNetwork returns when containerd has written the CNI configuration, which is just before the node becomes
@@ -122,7 +137,8 @@ func (m *machine) awaitPodNetwork(ctx context.Context) {
 	}
 }
 
-func (m *machine) runKubeProxy(ctx context.Context) {
+// runPodNetwork runs what makes Services and NetworkPolicies work.
+func (m *machine) runPodNetwork(ctx context.Context) {
 	if !exists(contract.KubeProxyConfig) || ctx.Err() != nil {
 		return
 	}
@@ -131,8 +147,12 @@ func (m *machine) runKubeProxy(ctx context.Context) {
 		m.report("kube-proxy: %v", err)
 		return
 	}
+	m.background.Go(func() { m.run(ctx, kubeProxyService(hostname)) })
 	m.report("kube-proxy started")
-	m.run(ctx, kubeProxyService(hostname))
+	if exists(contract.CNITemplate) {
+		m.background.Go(func() { m.run(ctx, networkPoliciesService(hostname)) })
+		m.report("kube-network-policies started")
+	}
 }
 
 func (m *machine) run(ctx context.Context, s supervise.Service) {

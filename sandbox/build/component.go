@@ -104,6 +104,11 @@ func Components() []Component {
 			},
 		},
 		{
+			Name:     "network-policies",
+			Module:   "sigs.k8s.io/kube-network-policies",
+			Binaries: map[string]string{"kube-network-policies": "sigs.k8s.io/kube-network-policies/cmd/kube-network-policies/standard"},
+		},
+		{
 			Name:     "multus",
 			Module:   "gopkg.in/k8snetworkplumbingwg/multus-cni.v4",
 			Binaries: map[string]string{"multus": "gopkg.in/k8snetworkplumbingwg/multus-cni.v4/cmd/multus"},

@@ -13,7 +13,7 @@ import (
 )
 
 // guestComponents are those whose programs are part of the guest.
-var guestComponents = []string{"kubernetes", "containerd", "runc", "cni-plugins"}
+var guestComponents = []string{"kubernetes", "containerd", "runc", "cni-plugins", "network-policies"}
 
 // preloaded are the images that every worker runs, so that none has to pull them.
 var preloaded = []string{"pause", "coredns"}

@@ -13,6 +13,11 @@ func TestRBAC(t *testing.T) {
 	golden.Objects(t, "rbac", toAny(addons.RBAC())...)
 }
 
+func TestNetworkPoliciesWhereWorkersEnforceThem(t *testing.T) {
+	with, without := addons.Objects(addons.Settings{NetworkPolicies: true}), addons.Objects(addons.Settings{})
+	golden.Objects(t, "policies", toAny(with[len(addons.RBAC()):][:len(with)-len(without)])...)
+}
+
 func TestClusterDNS(t *testing.T) {
 	objects := addons.ClusterDNS(addons.DNS{
 		Image: "registry.example.com/coredns:v1.15.0", Domain: "cluster.local", IssuerHost: "some-uid.kubernetes.default.svc.cluster.local",

@@ -19,6 +19,22 @@ const (
 	kubeletServingSigner = "kubernetes.io/kubelet-serving"
 )
 
+// Settings are what a tenant's add-ons are made from.
+type Settings struct {
+	DNS DNS
+	// NetworkPolicies are enforced by the workers.
+	NetworkPolicies bool
+}
+
+// Objects are all add-ons of a tenant, in the order in which they are written.
+func Objects(settings Settings) []runtime.ApplyConfiguration {
+	objects := RBAC()
+	if settings.NetworkPolicies {
+		objects = append(objects, networkPolicies()...)
+	}
+	return append(objects, ClusterDNS(settings.DNS)...)
+}
+
 // RBAC lets workers join, as kubeadm's bootstrap-token phases do, and gives
 // kvm-operator what it needs to look after them. The API server may speak to
 // kubelets and no more, and the tenant's users may do everything: through a
@@ -61,6 +77,18 @@ func kvmOperatorRole() *rbacv1ac.RoleApplyConfiguration {
 	return rbacv1ac.Role(v1alpha1.UserKVMOperator, systemNamespace).WithRules(
 		rule("").WithResources("secrets").WithVerbs("create", "patch", "delete"),
 	)
+}
+
+// networkPolicies lets workers read what policies are about: their
+// kube-network-policies has the kubelet's identity, as kube-proxy does.
+func networkPolicies() []runtime.ApplyConfiguration {
+	const name = "slipway:network-policies"
+	return []runtime.ApplyConfiguration{
+		rbacv1ac.ClusterRole(name).WithRules(
+			rule("").WithResources("pods", "namespaces").WithVerbs("list", "watch"),
+			rule("networking.k8s.io").WithResources("networkpolicies").WithVerbs("list", "watch")),
+		bind(name, name, group(nodesGroup)),
+	}
 }
 
 func rule(apiGroup string) *rbacv1ac.PolicyRuleApplyConfiguration {

@@ -28,9 +28,9 @@ type ClusterNetworkApplyConfiguration struct {
 	// Default: what the management cluster's network leaves room for.
 	// Example: 1400
 	MTU *int32 `json:"mtu,omitempty"`
-	// cni is who provides the pod network: bridge is Slipway; with none the
-	// workers are not Ready until you install a network plugin of your own. It
-	// cannot change.
+	// cni is who provides the pod network and enforces NetworkPolicies: bridge is
+	// Slipway; with none the workers are not Ready until you install a network
+	// plugin of your own. It cannot change.
 	// Default: bridge
 	CNI *apiv1alpha1.CNI `json:"cni,omitempty"`
 }

@@ -28,7 +28,9 @@ type TenantClusterSpecApplyConfiguration struct {
 	// cluster.
 	// Default: on a port of the management cluster's nodes.
 	Exposure *ExposureApplyConfiguration `json:"exposure,omitempty"`
-	// dns sets the DNS domain inside the cluster.
+	// dns sets the DNS domain inside the cluster. Zones and names of your own go
+	// into a ConfigMap coredns-custom in kube-system of the tenant, with keys that
+	// end in .server and .override.
 	// Default: cluster.local
 	DNS *ClusterDNSApplyConfiguration `json:"dns,omitempty"`
 	// registries says at which URL the workers' containerd asks for the images

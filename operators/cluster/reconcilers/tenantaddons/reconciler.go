@@ -102,12 +102,12 @@ func (r *Reconciler) converge(
 	if err != nil {
 		return ctrl.Result{}, err
 	}
-	dns, err := desiredDNS(cluster, seen.pools, r.images)
+	settings, err := desired(cluster, seen.pools, r.images)
 	if err != nil {
 		return ctrl.Result{}, err
 	}
 	now := r.clock.Now()
-	err = progress.write(ctx, tenant, dns, deployment, now)
+	err = progress.write(ctx, tenant, settings, deployment, now)
 	if after, busy := tenantapi.RetryAfter(err); busy {
 		return ctrl.Result{RequeueAfter: after}, nil
 	}

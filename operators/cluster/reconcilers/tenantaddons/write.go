@@ -60,10 +60,10 @@ func (w *written) forget(hosted string) {
 // progress is how far the add-ons of one tenant are. One worker at a time looks
 // after a tenant.
 type progress struct {
-	// connection and dns are what it counts for: with another of either, all
+	// connection and settings are what it counts for: with another of either, all
 	// add-ons are written again.
 	connection *tenantapi.Tenant
-	dns        addons.DNS
+	settings   addons.Settings
 	// written are the add-ons as the tenant took them last; nil is one that it has not taken yet.
 	written []*metav1.PartialObjectMetadata
 	// next is the first add-on that this pass has not come to.
@@ -76,10 +76,10 @@ type progress struct {
 
 // write goes on with the pass over the add-ons that is under way, or begins
 // another when one is due. deployment is cluster DNS as it was last seen, or nil.
-func (p *progress) write(ctx context.Context, tenant *tenantapi.Tenant, dns addons.DNS, deployment *appsv1.Deployment, now time.Time) error {
-	objects := append(addons.RBAC(), addons.ClusterDNS(dns)...)
-	if p.connection != tenant || !reflect.DeepEqual(p.dns, dns) {
-		*p = progress{connection: tenant, dns: dns, written: make([]*metav1.PartialObjectMetadata, len(objects))}
+func (p *progress) write(ctx context.Context, tenant *tenantapi.Tenant, settings addons.Settings, deployment *appsv1.Deployment, now time.Time) error {
+	objects := addons.Objects(settings)
+	if p.connection != tenant || !reflect.DeepEqual(p.settings, settings) {
+		*p = progress{connection: tenant, settings: settings, written: make([]*metav1.PartialObjectMetadata, len(objects))}
 	}
 	changed := deployment == nil || deployment.Generation > p.generation
 	if p.next == len(objects) && (changed || !now.Before(p.checkAt)) {
@@ -160,18 +160,21 @@ func metadataOf(object runtime.ApplyConfiguration) (*metav1.PartialObjectMetadat
 	}, nil
 }
 
-func desiredDNS(cluster *v1alpha1.TenantCluster, pools []v1alpha1.NodePool, images controlplane.Images) (addons.DNS, error) {
+func desired(cluster *v1alpha1.TenantCluster, pools []v1alpha1.NodePool, images controlplane.Images) (addons.Settings, error) {
 	spec := cluster.Spec
 	address, err := v1alpha1.DNSAddress(spec.Network.ServiceCIDR)
 	if err != nil {
-		return addons.DNS{}, fmt.Errorf("address of cluster DNS: %w", err)
+		return addons.Settings{}, fmt.Errorf("address of cluster DNS: %w", err)
 	}
-	return addons.DNS{
-		// By its tag: under that name it is part of the guest's image, which has a digest, and no registry is asked for it.
-		Image:      fmt.Sprintf("%s/%s:%s", images.Registry, addons.CoreDNS, images.CoreDNSTag),
-		Domain:     spec.DNS.Domain,
-		IssuerHost: controlplane.IssuerHost(cluster.UID, spec.DNS.Domain),
-		Address:    address.String(),
-		Placement:  addons.PlacementOn(pools),
+	return addons.Settings{
+		DNS: addons.DNS{
+			// By its tag: under that name it is part of the guest's image, which has a digest, and no registry is asked for it.
+			Image:      fmt.Sprintf("%s/%s:%s", images.Registry, addons.CoreDNS, images.CoreDNSTag),
+			Domain:     spec.DNS.Domain,
+			IssuerHost: controlplane.IssuerHost(cluster.UID, spec.DNS.Domain),
+			Address:    address.String(),
+			Placement:  addons.PlacementOn(pools),
+		},
+		NetworkPolicies: spec.Network.CNI == v1alpha1.CNIBridge,
 	}, nil
 }

@@ -67,11 +67,11 @@ func (s *tenant) connect() *tenantapi.Tenant {
 	}))
 }
 
-func someDNS(image string) addons.DNS {
-	return addons.DNS{Image: image, Domain: "cluster.local", Address: "10.96.0.10", Placement: addons.Placement{Replicas: 1}}
+func settings(image string) addons.Settings {
+	return addons.Settings{DNS: addons.DNS{Image: image, Domain: "cluster.local", Address: "10.96.0.10", Placement: addons.Placement{Replicas: 1}}}
 }
 
-func all() int { return len(addons.RBAC()) + len(addons.ClusterDNS(addons.DNS{})) }
+func all() int { return len(addons.Objects(addons.Settings{})) }
 
 func generation(n int64) *appsv1.Deployment {
 	return &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Generation: n}}
@@ -82,11 +82,11 @@ func TestWritingGoesOnWhereItWasCut(t *testing.T) {
 	const cut = 3
 	server := &tenant{refuseAfter: cut}
 	connection, p, now := server.connect(), &progress{}, time.Now()
-	if err := p.write(t.Context(), connection, someDNS("i"), nil, now); err == nil || server.written != cut {
+	if err := p.write(t.Context(), connection, settings("i"), nil, now); err == nil || server.written != cut {
 		t.Fatalf("%d add-ons and error %v, want %d and a refusal", server.written, err, cut)
 	}
 	server.refuseAfter = -1
-	if err := p.write(t.Context(), connection, someDNS("i"), nil, now); err != nil || server.written != all() {
+	if err := p.write(t.Context(), connection, settings("i"), nil, now); err != nil || server.written != all() {
 		t.Fatalf("%d written and error %v, want %d", server.written, err, all())
 	}
 	if server.read != 0 {
@@ -121,7 +121,7 @@ func TestPassesOverAddOns(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			server := &tenant{refuseAfter: -1}
 			connection, p, now := server.connect(), &progress{}, time.Now()
-			if err := p.write(t.Context(), connection, someDNS("i"), nil, now); err != nil {
+			if err := p.write(t.Context(), connection, settings("i"), nil, now); err != nil {
 				t.Fatal(err)
 			}
 			if test.anew {
@@ -130,7 +130,7 @@ func TestPassesOverAddOns(t *testing.T) {
 			server.written = 0
 			server.gone, server.changed = sets.New(test.gone...), sets.New(test.changed...)
 			server.unreadable = sets.New(test.unreadable...)
-			if err := p.write(t.Context(), connection, someDNS(cmp.Or(test.image, "i")), test.deployment, now.Add(test.after)); err != nil {
+			if err := p.write(t.Context(), connection, settings(cmp.Or(test.image, "i")), test.deployment, now.Add(test.after)); err != nil {
 				t.Fatal(err)
 			}
 			if server.read != test.read || server.written != test.written {
