@@ -5,12 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"testing"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/util/wait"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
@@ -59,20 +57,7 @@ func testNetworkPolicies(t *testing.T, te *tenant, name string) {
 		})
 	}
 	policy("deny-all")
-	awaitConnections(t, "with a policy that denies", func() error { return connects(false) })
+	poll(t, "with a policy that denies", func() error { return connects(false) })
 	policy("allow-each-other", networkingv1.NetworkPolicyIngressRule{From: []networkingv1.NetworkPolicyPeer{{PodSelector: &selector}}})
-	awaitConnections(t, "with a policy that allows too", func() error { return connects(true) })
-}
-
-// awaitConnections asks until a policy has come to all workers, of which none says so.
-func awaitConnections(t *testing.T, what string, ask func() error) {
-	t.Helper()
-	var last error
-	err := wait.PollUntilContextTimeout(t.Context(), time.Second, 2*time.Minute, true, func(context.Context) (bool, error) {
-		last = ask()
-		return last == nil, nil
-	})
-	if err != nil {
-		t.Fatalf("%s: %v, last %v", what, err, last)
-	}
+	poll(t, "with a policy that allows too", func() error { return connects(true) })
 }

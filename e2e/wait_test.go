@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/apimachinery/pkg/watch"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -52,6 +53,19 @@ func awaitObjects[T client.Object](t *testing.T, c client.WithWatch, example T, 
 func awaitNone[T client.Object](t *testing.T, c client.WithWatch, example T, what string, options ...client.ListOption) {
 	t.Helper()
 	awaitObjects(t, c, example, what, func(left []T) bool { return len(left) == 0 }, options...)
+}
+
+// poll asks for what cannot be watched until there is no error.
+func poll(t *testing.T, what string, ask func() error) {
+	t.Helper()
+	var last error
+	err := wait.PollUntilContextTimeout(t.Context(), time.Second, story, true, func(context.Context) (bool, error) {
+		last = ask()
+		return last == nil, nil
+	})
+	if err != nil {
+		t.Fatalf("%s: %v, last %v", what, err, last)
+	}
 }
 
 // describe is what a failed wait prints of the last object it saw.

@@ -60,7 +60,7 @@ func RBAC() []runtime.ApplyConfiguration {
 // become any node.
 func kvmOperatorClusterRole() *rbacv1ac.ClusterRoleApplyConfiguration {
 	return rbacv1ac.ClusterRole(v1alpha1.UserKVMOperator).WithRules(
-		rule("").WithResources("nodes").WithVerbs("get", "list", "watch", "patch", "delete"),
+		rule("").WithResources("nodes").WithVerbs("get", "list", "watch", "create", "patch", "delete"),
 		rule("").WithResources("pods").WithVerbs("get", "list", "watch"),
 		rule("").WithResources("pods/eviction").WithVerbs("create"),
 		rule(certificatesGroup).WithResources("certificatesigningrequests").WithVerbs("get", "list", "watch"),

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 
-	"slipway.dev/api/v1alpha1"
 	"slipway.dev/guest/contract"
 )
 
@@ -28,7 +27,7 @@ func kubeletConfig(in Input) map[string]any {
 		"clusterDNS":               []string{in.Spec.Cluster.DNSAddress},
 		"clusterDomain":            in.Spec.Cluster.DNSDomain,
 		"containerRuntimeEndpoint": contract.ContainerdEndpoint,
-		"providerID":               "slipway://" + in.Namespace + "/" + in.Name,
+		"providerID":               providerID(in.Namespace, in.Name),
 		"resolvConf":               "/etc/resolv.conf",
 		"rotateCertificates":       true,
 		"serverTLSBootstrap":       true,
@@ -58,10 +57,7 @@ func kubeletConfig(in Input) map[string]any {
 // line is split at white space and the labels at commas, and neither can be
 // quoted for every reader: validate keeps both out.
 func kubeletEnv(in Input, address netip.Addr) string {
-	labels := map[string]string{v1alpha1.LabelPool: in.Pool}
-	for key, value := range in.Spec.Labels {
-		labels[key] = string(value)
-	}
+	labels := labels(in.Pool, in.Spec)
 	var pairs []string
 	for _, key := range slices.Sorted(maps.Keys(labels)) {
 		pairs = append(pairs, key+"="+labels[key])

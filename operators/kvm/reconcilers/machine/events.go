@@ -28,3 +28,8 @@ func (e Events) guestDidNotJoin(machine *v1alpha1.Machine, guest *kubevirtv1.Vir
 	e.Eventf(machine, guest, corev1.EventTypeWarning, "GuestDidNotJoin", "Restart",
 		"Guest runs and did not become a Node within %s; it is started anew", limit)
 }
+
+func (e Events) nodeRestored(machine *v1alpha1.Machine) {
+	e.Eventf(machine, nil, corev1.EventTypeNormal, "NodeRestored", "Create",
+		"Node %s had been removed from the tenant; its Machine is there, and it is written again", machine.Name)
+}

@@ -30,7 +30,8 @@ func (r *Reconciler) restartIfStuck(ctx context.Context, o *observation) (left t
 	return 0, r.remove(ctx, o.vmi)
 }
 
-// couldJoinSince is when the guest ran and the tenant's API had its token.
+// couldJoinSince is when the guest ran, the tenant's API had its token, and there
+// was no Node.
 func couldJoinSince(o *observation) (since time.Time, waiting bool) {
 	if o.tenant == nil || o.vmi == nil || o.vmi.DeletionTimestamp != nil || o.vmi.Status.Phase != kubevirtv1.Running || o.joined() {
 		return time.Time{}, false
@@ -44,6 +45,14 @@ func couldJoinSince(o *observation) (since time.Time, waiting bool) {
 		if c.LastTransitionTime.After(since) {
 			since = c.LastTransitionTime.Time
 		}
+	}
+	// A Node that was removed has been there until now, or until that was reported.
+	switch node := meta.FindStatusCondition(o.machine.Status.Conditions, v1alpha1.ConditionNodeReady); {
+	case node == nil:
+	case node.Status == metav1.ConditionTrue:
+		since = o.now
+	case node.LastTransitionTime.After(since):
+		since = node.LastTransitionTime.Time
 	}
 	return since, true
 }

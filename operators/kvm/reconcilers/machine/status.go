@@ -52,7 +52,7 @@ func report(o *observation, wanted ...metav1.Condition) *slipwayac.MachineApplyC
 	}
 	if podCIDR := o.podCIDR(); podCIDR != "" {
 		fields.WithPodCIDR(podCIDR)
-	} else if o.tenant == nil && machine.Status.PodCIDR != "" {
+	} else if machine.Status.PodCIDR != "" { // its guest has it for life
 		fields.WithPodCIDR(machine.Status.PodCIDR)
 	}
 	return slipwayac.Machine(machine.Name, machine.Namespace).WithStatus(fields)

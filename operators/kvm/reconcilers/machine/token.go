@@ -29,6 +29,9 @@ func (r *Reconciler) admit(ctx context.Context, o *observation) (renewal time.Du
 	if o.tenant == nil || o.bootstrap == nil {
 		return 0, nil
 	}
+	if err := r.restoreNode(ctx, o); err != nil {
+		return 0, err
+	}
 	token, err := bootstrap.ReadToken(o.bootstrap)
 	if err != nil {
 		return 0, err
