@@ -102,6 +102,7 @@ func lookAround(ctx context.Context, t *testing.T, plane *controlPlane) {
 		return plane.kubectl(ctx, "exec", "confined", "--", "/tools/busybox", "cat", file)
 	})
 	checkBlockVolume(ctx, t, plane, onMachine)
+	checkNFSVolume(ctx, t, plane)
 	checkPolicies(ctx, t, plane)
 	for service, said := range map[string]string{"init": "root mounted", "kubelet": "Starting kubelet", "containerd": "containerd successfully booted", "kube-network-policies": "Starting controller"} {
 		if log := plane.kubectl(ctx, "get", "--raw", logQuery(service)); !strings.Contains(log, said) {

@@ -24,13 +24,15 @@ var debian = []string{
 	"nftables", "libnftables1", "libnftnl11", "libmnl0", "libxtables12", "libjansson4", "libgmp10", "libedit2",
 	"libbsd0", "libmd0", "libtinfo6", // kube-proxy
 	"conntrack", "libnetfilter-conntrack3", "libnfnetlink0",
-	"apparmor", // containerd compiles the profile of its containers
+	"nfs-common", "libtirpc3t64", "libtirpc-common", "libgssapi-krb5-2", "libkrb5-3", "libk5crypto3", "libkrb5support0",
+	"libkeyutils1", // the kubelet's NFS volumes
+	"apparmor",     // containerd compiles the profile of its containers
 }
 
 // tools are the programs of those packages that the guest has; everything else in their bin directories is left out.
 var tools = []string{
 	"busybox", "mount", "umount", "mkfs.ext4", "mke2fs", "e2fsck", "resize2fs", "blkid", "losetup", "nsenter", "nft", "conntrack",
-	"apparmor_parser",
+	"apparmor_parser", "mount.nfs", "mount.nfs4",
 }
 
 const kernelPackage = "linux-image-cloud-amd64" // depends on the package of the current kernel
@@ -201,7 +203,7 @@ func destination(name string) string {
 		}
 	}
 	for _, wanted := range []string{
-		"etc/mke2fs.conf", "etc/apparmor/parser.conf", "etc/apparmor.d/abi/", "etc/apparmor.d/abstractions/", "etc/apparmor.d/tunables/",
+		"etc/mke2fs.conf", "etc/netconfig", "etc/apparmor/parser.conf", "etc/apparmor.d/abi/", "etc/apparmor.d/abstractions/", "etc/apparmor.d/tunables/",
 	} {
 		if strings.HasPrefix(name, wanted) {
 			return name
