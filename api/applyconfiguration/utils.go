@@ -44,6 +44,10 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &apiv1alpha1.HostNetworkStatusApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("IssuedSecret"):
 		return &apiv1alpha1.IssuedSecretApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("KubeletReserved"):
+		return &apiv1alpha1.KubeletReservedApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("KubeletSettings"):
+		return &apiv1alpha1.KubeletSettingsApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("Machine"):
 		return &apiv1alpha1.MachineApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("MachineCluster"):

@@ -47,6 +47,12 @@ type NodePoolSpec struct {
 	// template is what each worker is made of. A change replaces the workers one by one, each new one before an old
 	// one goes.
 	Template MachineSpec `json:"template"`
+	// drainTimeoutSeconds is how long pods have to leave a worker that goes, from 1 to 86400.
+	// Default: what the platform team has set for all, 60 if it has not.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=86400
+	DrainTimeoutSeconds *int32 `json:"drainTimeoutSeconds,omitempty"`
 }
 
 // NodePoolStatus counts workers.
@@ -123,6 +129,9 @@ type MachineSpec struct {
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=16
 	Taints []NodeTaint `json:"taints,omitempty"`
+	// kubelet is what the worker's kubelet does otherwise than others.
+	// +optional
+	Kubelet *KubeletSettings `json:"kubelet,omitempty"`
 	// cluster is what the worker needs to know of its cluster in order to join it.
 	Cluster MachineCluster `json:"cluster"`
 }

@@ -62,7 +62,81 @@ type ClusterNodePool struct {
 	// +kubebuilder:validation:MaxItems=16
 	// +kubebuilder:validation:XValidation:rule="self.all(t, self.exists_one(o, o.key == t.key && o.effect == t.effect))",message="two taints have the same key and effect; use each key and effect once"
 	Taints []NodeTaint `json:"taints,omitempty"`
+
+	// kubelet is what the workers' kubelets do otherwise than others. A change
+	// replaces the workers one by one.
+	// Example: {maxPods: 200, shutdownGracePeriodSeconds: 60}
+	// +optional
+	Kubelet *KubeletSettings `json:"kubelet,omitempty"`
+
+	// drainTimeoutSeconds is how long pods have to leave a worker that goes, from
+	// 1 to 86400. After that it goes with those that are left, whose own grace
+	// period may not be over; an event of its Machine names them.
+	// Default: what the platform team has set for all, 60 if it has not.
+	// Example: 600
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=86400
+	DrainTimeoutSeconds *int32 `json:"drainTimeoutSeconds,omitempty"`
 }
+
+// KubeletSettings are settings of a worker's kubelet.
+type KubeletSettings struct {
+	// maxPods is how many pods a worker runs at most, from 1 to 250.
+	// Default: 110
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=250
+	MaxPods *int32 `json:"maxPods,omitempty"`
+
+	// reserved is what of a worker pods do not get, for the kubelet, containerd
+	// and what else runs beside pods. It has to leave pods something.
+	// Default: {cpu: 50m, memory: 200Mi}
+	// Example: {cpu: 100m, memory: 500Mi}
+	// +optional
+	Reserved KubeletReserved `json:"reserved,omitzero"`
+
+	// evictionHard is how much of what may be free of a worker's memory, disk and
+	// process numbers before its kubelet ends pods, by signal: in bytes, a number,
+	// or a percentage. Those that are left out have their defaults.
+	// Default: {memory.available: 100Mi, nodefs.available: 10%, nodefs.inodesFree: 5%, imagefs.available: 15%, imagefs.inodesFree: 5%}
+	// Example: {memory.available: 500Mi, nodefs.available: 5%}
+	// +optional
+	// +kubebuilder:validation:MaxProperties=6
+	// +kubebuilder:validation:XValidation:rule="self.all(k, k in ['memory.available', 'nodefs.available', 'nodefs.inodesFree', 'imagefs.available', 'imagefs.inodesFree', 'pid.available'])",message="not a signal of the kubelet; use memory.available, nodefs.available, nodefs.inodesFree, imagefs.available, imagefs.inodesFree or pid.available"
+	EvictionHard map[string]EvictionThreshold `json:"evictionHard,omitempty"`
+
+	// shutdownGracePeriodSeconds is how long pods have to end when their worker is
+	// stopped, from 5 to 600. A worker that Slipway takes away is drained before.
+	// Default: 5
+	// +optional
+	// +kubebuilder:validation:Minimum=5
+	// +kubebuilder:validation:Maximum=600
+	ShutdownGracePeriodSeconds *int32 `json:"shutdownGracePeriodSeconds,omitempty"`
+}
+
+// KubeletReserved are amounts of cpu and memory.
+type KubeletReserved struct {
+	// cpu in cores, or thousandths of one with m, from 10m to 64.
+	// Example: 100m
+	// +optional
+	// +kubebuilder:validation:MaxLength=6
+	// +kubebuilder:validation:XValidation:rule="self.matches('^([1-9][0-9]{1,4}m|[1-9]|[1-5][0-9]|6[0-4])$')",message="what is reserved of cpu is a text of whole cores up to 64, or of thousandths from 10m; use for example 100m"
+	CPU string `json:"cpu,omitempty"`
+
+	// memory in bytes, from 100Mi to 999Gi.
+	// Example: 500Mi
+	// +optional
+	// +kubebuilder:validation:MaxLength=8
+	// +kubebuilder:validation:XValidation:rule="self.matches('^([1-9][0-9]{2,5}Mi|[1-9][0-9]{0,2}Gi)$')",message="what is reserved of memory is a whole number of Mi, at least 100, or of Gi; use for example 500Mi"
+	Memory string `json:"memory,omitempty"`
+}
+
+// EvictionThreshold is an amount in bytes, a number, or a percentage.
+//
+// +kubebuilder:validation:MaxLength=20
+// +kubebuilder:validation:XValidation:rule="self.matches('^([1-9]|[1-9][0-9])%$') || self.matches('^[1-9][0-9]{0,11}(k|M|G|T|Ki|Mi|Gi|Ti)?$')",message="a threshold is a whole number of bytes, with Mi or Gi if you like, or a percentage from 1% to 99%; use for example 500Mi or 5%"
+type EvictionThreshold string
 
 // NodeLabelValue is the value of a label of a Node.
 //

@@ -24,7 +24,7 @@ spec:
   volumes: [{name: machine, hostPath: {path: /}}]
 `
 
-// confined is a pod with what confines pods: a user namespace, and AppArmor's profile of the runtime.
+// confined is a pod with what confines pods: a user namespace, and the runtime's profiles of AppArmor and seccomp.
 const confined = `apiVersion: v1
 kind: Pod
 metadata: {name: confined}
@@ -33,7 +33,7 @@ spec:
   automountServiceAccountToken: false
   terminationGracePeriodSeconds: 0
   hostUsers: false
-  securityContext: {appArmorProfile: {type: RuntimeDefault}}
+  securityContext: {appArmorProfile: {type: RuntimeDefault}, seccompProfile: {type: RuntimeDefault}}
   containers:
   - name: confined
     image: ` + agnhost + `
@@ -101,6 +101,9 @@ func lookAround(ctx context.Context, t *testing.T, plane *controlPlane) {
 	checkConfinement(t, func(file string) string {
 		return plane.kubectl(ctx, "exec", "confined", "--", "/tools/busybox", "cat", file)
 	})
+	if modules := onMachine("cat /sys/kernel/security/lsm"); !strings.Contains(modules, "landlock") || !strings.Contains(modules, "apparmor") {
+		t.Errorf("security modules are %s, want landlock and apparmor among them", modules)
+	}
 	checkBlockVolume(ctx, t, plane, onMachine)
 	checkNFSVolume(ctx, t, plane)
 	checkPolicies(ctx, t, plane)
@@ -146,6 +149,9 @@ func checkConfinement(t *testing.T, inPod func(file string) string) {
 	t.Helper()
 	if got := inPod("/proc/self/attr/current"); !strings.HasPrefix(got, "cri-containerd.apparmor.d (enforce)") {
 		t.Errorf("AppArmor's profile of a pod is %q", got)
+	}
+	if status := inPod("/proc/self/status"); !strings.Contains(status, "Seccomp:\t2\n") {
+		t.Errorf("a pod with a seccomp profile has no filter:\n%s", status)
 	}
 	if got := strings.Fields(inPod("/proc/self/uid_map")); len(got) != 3 || got[0] != "0" || got[1] == "0" {
 		t.Errorf("users of a pod with a user namespace are mapped as %q", got)

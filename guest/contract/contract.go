@@ -37,7 +37,7 @@ const CloudInitLabel = "cidata"
 // Files which cloud-init data brings. A file that is absent leaves out what it configures.
 const (
 	KubeletConfig       = "/etc/kubernetes/kubelet.yaml"           // KubeletConfiguration; without it no kubelet starts
-	KubeletEnv          = "/etc/kubernetes/kubelet.env"            // KUBELET_ARGS=...: flags that the configuration has no field for
+	KubeletEnv          = "/etc/kubernetes/kubelet.env"            // the two variables below
 	BootstrapKubeconfig = "/etc/kubernetes/bootstrap-kubelet.conf" // carries the machine's bootstrap token
 	ClusterCA           = "/etc/kubernetes/pki/ca.crt"             //
 	KubeProxyConfig     = "/etc/kubernetes/kube-proxy.yaml"        // KubeProxyConfiguration; without it no kube-proxy starts
@@ -45,6 +45,15 @@ const (
 	RegistryHosts       = "/etc/containerd/certs.d"                // <registry>/hosts.toml and CAs
 	CNITemplate         = "/etc/containerd/cni.tmpl"               // containerd renders it with the node's pod CIDR; without it the pod network and its policies are the tenant's business
 )
+
+// Variables of KubeletEnv, both optional.
+const (
+	KubeletArgs         = "KUBELET_ARGS"                  // flags that the configuration has no field for
+	ShutdownGracePeriod = "SHUTDOWN_GRACE_PERIOD_SECONDS" // how long pods have to end when the guest is stopped
+)
+
+// DefaultShutdownGracePeriodSeconds is short: pods that matter were evicted before.
+const DefaultShutdownGracePeriodSeconds = 5
 
 // Paths which the guest makes.
 const (

@@ -4,24 +4,29 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"slipway.dev/guest/contract"
 )
 
-const (
-	podGrace   = 5 * time.Second // for pods to end after SIGTERM; those that matter were evicted before, and KubeVirt soon gives up on us
-	podsCgroup = cgroupRoot + "/kubepods"
-)
+const podsCgroup = cgroupRoot + "/kubepods"
 
 // powerOff stops the kubelet, so that nothing new starts, then pods, then containerd, and then the machine.
 func (m *machine) powerOff(reason os.Signal, stopPods, stopRuntime context.CancelFunc) {
 	stopPods()
-	if err := endPods(podsCgroup, podGrace); err != nil {
+	grace, err := podGrace(contract.KubeletEnv)
+	if err != nil {
+		m.report("%v", err)
+	}
+	if err := endPods(podsCgroup, grace); err != nil {
 		m.report("stop pods: %v", err)
 	}
 	m.report("pods stopped")
@@ -43,6 +48,20 @@ func (m *machine) powerOff(reason os.Signal, stopPods, stopRuntime context.Cance
 	if err := unix.Reboot(command); err != nil {
 		m.report("power off: %v", err)
 	}
+}
+
+// podGrace is how long pods have to end after SIGTERM.
+func podGrace(env string) (time.Duration, error) {
+	const fallback = contract.DefaultShutdownGracePeriodSeconds * time.Second
+	variables, err := kubeletVariables(env)
+	if err != nil || variables[contract.ShutdownGracePeriod] == "" {
+		return fallback, err
+	}
+	seconds, err := strconv.ParseUint(variables[contract.ShutdownGracePeriod], 10, 16)
+	if err != nil {
+		return fallback, fmt.Errorf("%s: %s: %w", env, contract.ShutdownGracePeriod, err)
+	}
+	return time.Duration(seconds) * time.Second, nil
 }
 
 // endPods asks every process in the cgroup to end, waits until it is empty, and kills what is left after grace.

@@ -40,14 +40,19 @@ func kubeletService() (supervise.Service, error) {
 	if exists(contract.BootstrapKubeconfig) {
 		argv = append(argv, "--bootstrap-kubeconfig="+contract.BootstrapKubeconfig)
 	}
-	extra, err := kubeletArgs(contract.KubeletEnv)
+	variables, err := kubeletVariables(contract.KubeletEnv)
 	if err != nil {
 		return supervise.Service{}, err
+	}
+	extra, err := cloudinit.SplitArguments(variables[contract.KubeletArgs])
+	if err != nil {
+		return supervise.Service{}, fmt.Errorf("%s: %s: %w", contract.KubeletEnv, contract.KubeletArgs, err)
 	}
 	return supervise.Service{Name: "kubelet", Argv: append(argv, extra...), Env: kubeletEnv, Grace: 10 * time.Second}, nil
 }
 
-func kubeletArgs(path string) ([]string, error) {
+// kubeletVariables reads the variables that come with cloud-init data.
+func kubeletVariables(path string) (map[string]string, error) {
 	data, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
@@ -59,11 +64,7 @@ func kubeletArgs(path string) ([]string, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	args, err := cloudinit.SplitArguments(variables["KUBELET_ARGS"])
-	if err != nil {
-		return nil, fmt.Errorf("%s: KUBELET_ARGS: %w", path, err)
-	}
-	return args, nil
+	return variables, nil
 }
 
 func kubeProxyService(hostname string) supervise.Service {

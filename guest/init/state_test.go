@@ -4,8 +4,10 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"slipway.dev/guest/cloudinit"
+	"slipway.dev/guest/contract"
 )
 
 func TestPreloadImages(t *testing.T) {
@@ -42,19 +44,29 @@ func TestPreloadImages(t *testing.T) {
 	}
 }
 
-func TestKubeletArgs(t *testing.T) {
+func TestKubeletVariables(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "kubelet.env")
-	if args, err := kubeletArgs(path); err != nil || args != nil {
-		t.Errorf("without the file: %q, %v", args, err)
+	if variables, err := kubeletVariables(path); err != nil || variables != nil {
+		t.Errorf("without the file: %q, %v", variables, err)
 	}
-	write(t, path, "# flags\nKUBELET_ARGS=--node-ip=10.0.0.2 --node-labels=a=b,c=d\n")
-	args, err := kubeletArgs(path)
-	if err != nil || len(args) != 2 || args[1] != "--node-labels=a=b,c=d" {
-		t.Errorf("got %q, %v", args, err)
+	if grace, err := podGrace(path); err != nil || grace != 5*time.Second {
+		t.Errorf("without the file: pods have %s, %v", grace, err)
+	}
+	write(t, path, "# flags\nKUBELET_ARGS=--node-ip=10.0.0.2 --node-labels=a=b,c=d\nSHUTDOWN_GRACE_PERIOD_SECONDS=90\n")
+	variables, err := kubeletVariables(path)
+	if err != nil || variables[contract.KubeletArgs] != "--node-ip=10.0.0.2 --node-labels=a=b,c=d" {
+		t.Errorf("got %q, %v", variables, err)
+	}
+	if grace, err := podGrace(path); err != nil || grace != 90*time.Second {
+		t.Errorf("pods have %s, %v; want 90 s", grace, err)
 	}
 	write(t, path, "nonsense\n")
-	if _, err := kubeletArgs(path); err == nil {
+	if _, err := kubeletVariables(path); err == nil {
 		t.Error("nonsense gives no error")
+	}
+	write(t, path, "SHUTDOWN_GRACE_PERIOD_SECONDS=1m\n")
+	if grace, err := podGrace(path); err == nil || grace != 5*time.Second {
+		t.Errorf("with nonsense pods have %s, %v", grace, err)
 	}
 }
 

@@ -165,6 +165,11 @@ func goodPools(random *rand.Rand) []any {
 			[]any{map[string]any{"key": "example.com/dedicated", "value": "db", "effect": "NoSchedule"}},
 			[]any{map[string]any{"key": "a", "effect": "NoSchedule"}, map[string]any{"key": "a", "effect": "NoExecute"}, map[string]any{"key": "b", "effect": "PreferNoSchedule"}},
 			[]any{map[string]any{"key": "node-role.kubernetes.io/infra", "effect": "NoSchedule"}}))
+		maybe(random, pool, "kubelet", oneOf(random,
+			map[string]any{},
+			map[string]any{"maxPods": int64(250), "reserved": map[string]any{"cpu": "100m", "memory": "500Mi"}},
+			map[string]any{"evictionHard": map[string]any{"memory.available": "200Mi", "nodefs.available": "5%", "pid.available": "1000"}, "shutdownGracePeriodSeconds": int64(60)}))
+		maybe(random, pool, "drainTimeoutSeconds", oneOf(random, int64(1), 600, 86400))
 		pools = append(pools, pool)
 	}
 	return pools

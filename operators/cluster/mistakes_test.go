@@ -182,6 +182,21 @@ func poolMistakes(in func(string, ...any)) {
 	} {
 		in("nodePools", pool("machine", machine))
 	}
+	for _, kubelet := range []map[string]any{
+		{"maxPods": int64(0)}, {"maxPods": int64(251)}, {"maxPods": "10"}, {"typo": int64(1)},
+		{"reserved": map[string]any{"cpu": "0"}}, {"reserved": map[string]any{"cpu": "1m"}}, {"reserved": map[string]any{"cpu": "65"}}, {"reserved": map[string]any{"cpu": "0.5"}},
+		{"reserved": map[string]any{"memory": "1Mi"}}, {"reserved": map[string]any{"memory": "2"}}, {"reserved": map[string]any{"memory": "much"}}, {"reserved": map[string]any{"memory": "2Ti"}},
+		{"reserved": map[string]any{"ephemeral-storage": "1Gi"}},
+		{"evictionHard": map[string]any{"memory": "1Gi"}}, {"evictionHard": map[string]any{"memory.available": "0"}}, {"evictionHard": map[string]any{"memory.available": "100%"}},
+		{"evictionHard": map[string]any{"nodefs.available": "0%"}}, {"evictionHard": map[string]any{"nodefs.available": "ten"}}, {"evictionHard": map[string]any{"nodefs.available": "1.5Gi"}},
+		{"evictionHard": map[string]any{"imagefs.available": "-1Gi"}}, {"evictionHard": map[string]any{"imagefs.available": ""}},
+		{"shutdownGracePeriodSeconds": int64(4)}, {"shutdownGracePeriodSeconds": int64(601)}, {"shutdownGracePeriodSeconds": "1m"},
+	} {
+		in("nodePools", pool("kubelet", kubelet))
+	}
+	for _, timeout := range []any{int64(0), int64(-1), int64(86401), "10m"} {
+		in("nodePools", pool("drainTimeoutSeconds", timeout))
+	}
 	for _, key := range []string{
 		"", " ", "a b", "a,b=c", "a=b", "a --root-dir=/x", "a\nb", "a\"b", "a'b", "a/b/c", "/a", "a/", "-a", "a-", "_a", "Example.com/a", "example..com/a", "-example.com/a", "ü", repeat("a", 64), "example.com/" + repeat("a", 64),
 		repeat("a.", 130) + "com/a", "kubernetes.io/role", "node-role.kubernetes.io/worker", "k8s.io/a", "x.k8s.io/a", "topology.kubernetes.io/zone", "slipway.dev/pool", "x.slipway.dev/a",

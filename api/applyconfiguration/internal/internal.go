@@ -59,6 +59,12 @@ var schemaYAML = typed.YAMLObject(`types:
 - name: dev.slipway.api.v1alpha1.ClusterNodePool
   map:
     fields:
+    - name: drainTimeoutSeconds
+      type:
+        scalar: numeric
+    - name: kubelet
+      type:
+        namedType: dev.slipway.api.v1alpha1.KubeletSettings
     - name: labels
       type:
         map:
@@ -167,6 +173,8 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: storageClassName
       type:
         scalar: string
+- name: dev.slipway.api.v1alpha1.EvictionThreshold
+  scalar: string
 - name: dev.slipway.api.v1alpha1.Exposure
   map:
     fields:
@@ -258,6 +266,32 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: notAfter
       type:
         namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
+- name: dev.slipway.api.v1alpha1.KubeletReserved
+  map:
+    fields:
+    - name: cpu
+      type:
+        scalar: string
+    - name: memory
+      type:
+        scalar: string
+- name: dev.slipway.api.v1alpha1.KubeletSettings
+  map:
+    fields:
+    - name: evictionHard
+      type:
+        map:
+          elementType:
+            namedType: dev.slipway.api.v1alpha1.EvictionThreshold
+    - name: maxPods
+      type:
+        scalar: numeric
+    - name: reserved
+      type:
+        namedType: dev.slipway.api.v1alpha1.KubeletReserved
+    - name: shutdownGracePeriodSeconds
+      type:
+        scalar: numeric
 - name: dev.slipway.api.v1alpha1.KubernetesVersion
   scalar: string
 - name: dev.slipway.api.v1alpha1.Machine
@@ -341,6 +375,9 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: cluster
       type:
         namedType: dev.slipway.api.v1alpha1.MachineCluster
+    - name: kubelet
+      type:
+        namedType: dev.slipway.api.v1alpha1.KubeletSettings
     - name: labels
       type:
         map:
@@ -490,6 +527,9 @@ var schemaYAML = typed.YAMLObject(`types:
 - name: dev.slipway.api.v1alpha1.NodePoolSpec
   map:
     fields:
+    - name: drainTimeoutSeconds
+      type:
+        scalar: numeric
     - name: replicas
       type:
         scalar: numeric

@@ -25,6 +25,11 @@ func TestChildren(t *testing.T) {
 			Name: "b", Machine: size, Replicas: new(int32(3)), Version: new(v1alpha1.KubernetesVersion("v1.36.2")),
 			Labels: map[string]v1alpha1.NodeLabelValue{"example.com/zone": "b"},
 			Taints: []v1alpha1.NodeTaint{{Key: "example.com/dedicated", Value: "b", Effect: corev1.TaintEffectNoSchedule}},
+			Kubelet: &v1alpha1.KubeletSettings{
+				MaxPods: new(int32(200)), Reserved: v1alpha1.KubeletReserved{Memory: "500Mi"},
+				EvictionHard: map[string]v1alpha1.EvictionThreshold{"nodefs.available": "5%"},
+			},
+			DrainTimeoutSeconds: new(int32(600)),
 		},
 	}
 	pki, err := children.TenantPKI(tenant, "192.0.2.1")

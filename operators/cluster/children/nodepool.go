@@ -40,7 +40,11 @@ func NodePools(t controlplane.Tenant) ([]*slipwayac.NodePoolApplyConfiguration, 
 		for _, taint := range pool.Taints {
 			template.WithTaints(slipwayac.NodeTaint().WithKey(taint.Key).WithValue(taint.Value).WithEffect(taint.Effect))
 		}
+		if pool.Kubelet != nil {
+			template.WithKubelet(kubeletSettings(*pool.Kubelet))
+		}
 		spec := slipwayac.NodePoolSpec().WithTemplate(template)
+		spec.DrainTimeoutSeconds = pool.DrainTimeoutSeconds
 		object := slipwayac.NodePool(pool.Name, t.HostedNamespace).WithLabels(labels(t)).WithSpec(spec)
 		if pool.Replicas != nil {
 			spec.WithReplicas(*pool.Replicas)
@@ -49,6 +53,21 @@ func NodePools(t controlplane.Tenant) ([]*slipwayac.NodePoolApplyConfiguration, 
 		pools = append(pools, object)
 	}
 	return pools, nil
+}
+
+func kubeletSettings(settings v1alpha1.KubeletSettings) *slipwayac.KubeletSettingsApplyConfiguration {
+	object := slipwayac.KubeletSettings().WithEvictionHard(settings.EvictionHard)
+	object.MaxPods, object.ShutdownGracePeriodSeconds = settings.MaxPods, settings.ShutdownGracePeriodSeconds
+	if reserved := settings.Reserved; reserved != (v1alpha1.KubeletReserved{}) {
+		object.WithReserved(slipwayac.KubeletReserved())
+		if reserved.CPU != "" {
+			object.Reserved.WithCPU(reserved.CPU)
+		}
+		if reserved.Memory != "" {
+			object.Reserved.WithMemory(reserved.Memory)
+		}
+	}
+	return object
 }
 
 // Handover hands a pool whose replicas the TenantCluster no longer sets to

@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	kubeproxyv1alpha1 "k8s.io/kube-proxy/config/v1alpha1"
 	kubeletv1beta1 "k8s.io/kubelet/config/v1beta1"
 	"sigs.k8s.io/yaml"
@@ -26,8 +27,9 @@ func input() bootstrap.Input {
 	return bootstrap.Input{
 		Namespace: "tenant-demo-12345678", Name: "a-bcdfg", Pool: "a",
 		Spec: v1alpha1.MachineSpec{
-			Labels: map[string]v1alpha1.NodeLabelValue{"example.com/disk": "fast"},
-			Taints: []v1alpha1.NodeTaint{{Key: "example.com/dedicated", Value: "db", Effect: corev1.TaintEffectNoSchedule}},
+			Machine: v1alpha1.MachineSize{Cores: 2, Memory: resource.MustParse("2Gi"), Disk: resource.MustParse("10Gi")},
+			Labels:  map[string]v1alpha1.NodeLabelValue{"example.com/disk": "fast"},
+			Taints:  []v1alpha1.NodeTaint{{Key: "example.com/dedicated", Value: "db", Effect: corev1.TaintEffectNoSchedule}},
 			Cluster: v1alpha1.MachineCluster{
 				APIServer: "https://10.200.0.10:6443", DNSAddress: "10.96.0.10", DNSDomain: "cluster.local",
 				PodCIDR: "10.244.0.0/16", CNI: v1alpha1.CNIBridge,
@@ -97,7 +99,7 @@ func TestGuestReadsIt(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	args, err := cloudinit.SplitArguments(variables["KUBELET_ARGS"])
+	args, err := cloudinit.SplitArguments(variables[contract.KubeletArgs])
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -125,6 +127,37 @@ func TestKubernetesKnowsTheFields(t *testing.T) {
 		if err := yaml.UnmarshalStrict(files[path].Content, into); err != nil {
 			t.Errorf("%s: %v", path, err)
 		}
+	}
+}
+
+func TestKubeletSettings(t *testing.T) {
+	in := input()
+	in.Spec.Kubelet = &v1alpha1.KubeletSettings{
+		MaxPods:                    new(int32(200)),
+		Reserved:                   v1alpha1.KubeletReserved{Memory: "500Mi"},
+		EvictionHard:               map[string]v1alpha1.EvictionThreshold{"nodefs.available": "5%", "pid.available": "1000"},
+		ShutdownGracePeriodSeconds: new(int32(60)),
+	}
+	files := guestFiles(t, in)
+	got := kubeletv1beta1.KubeletConfiguration{}
+	if err := yaml.UnmarshalStrict(files[contract.KubeletConfig].Content, &got); err != nil {
+		t.Fatal(err)
+	}
+	want := kubeletv1beta1.KubeletConfiguration{
+		MaxPods:      200,
+		KubeReserved: map[string]string{"cpu": "50m", "memory": "500Mi", "ephemeral-storage": "500Mi"},
+		EvictionHard: map[string]string{
+			"memory.available": "100Mi", "nodefs.available": "5%", "nodefs.inodesFree": "5%", "imagefs.available": "15%", "imagefs.inodesFree": "5%",
+			"pid.available": "1000",
+		},
+	}
+	got = kubeletv1beta1.KubeletConfiguration{MaxPods: got.MaxPods, KubeReserved: got.KubeReserved, EvictionHard: got.EvictionHard}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("kubelet (-want +got):\n%s", diff)
+	}
+	variables, err := cloudinit.ParseEnvironment(files[contract.KubeletEnv].Content)
+	if err != nil || variables[contract.ShutdownGracePeriod] != "60" {
+		t.Errorf("variables %q, %v", variables, err)
 	}
 }
 

@@ -1,12 +1,14 @@
 package bootstrap
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"net/netip"
 	"slices"
 	"strings"
 
+	"slipway.dev/api/v1alpha1"
 	"slipway.dev/guest/contract"
 )
 
@@ -40,8 +42,10 @@ func kubeletConfig(in Input) map[string]any {
 		"makeIPTablesUtilChains": false,
 		// The default lies on the read-only root.
 		"volumePluginDir": "/var/lib/kubelet/volumeplugins",
-		// What containerd, the kubelet and kube-proxy need beside the pods.
-		"kubeReserved": map[string]string{"cpu": "50m", "memory": "200Mi", "ephemeral-storage": "500Mi"},
+		"kubeReserved":    reserved,
+	}
+	if settings := in.Spec.Kubelet; settings != nil {
+		applySettings(config, *settings)
 	}
 	var taints []map[string]any
 	for _, taint := range in.Spec.Taints {
@@ -53,16 +57,46 @@ func kubeletConfig(in Input) map[string]any {
 	return config
 }
 
+// reserved is what containerd, the kubelet and kube-proxy need beside the pods.
+var reserved = map[string]string{"cpu": "50m", "memory": "200Mi", "ephemeral-storage": "500Mi"}
+
+// evictionHard are the kubelet's own thresholds. It forgets them all where one is set.
+var evictionHard = map[string]string{
+	"memory.available": "100Mi", "nodefs.available": "10%", "nodefs.inodesFree": "5%", "imagefs.available": "15%", "imagefs.inodesFree": "5%",
+}
+
+func applySettings(config map[string]any, settings v1alpha1.KubeletSettings) {
+	if settings.MaxPods != nil {
+		config["maxPods"] = *settings.MaxPods
+	}
+	kept := maps.Clone(reserved)
+	kept["cpu"] = cmp.Or(settings.Reserved.CPU, kept["cpu"])
+	kept["memory"] = cmp.Or(settings.Reserved.Memory, kept["memory"])
+	config["kubeReserved"] = kept
+	if len(settings.EvictionHard) > 0 {
+		thresholds := maps.Clone(evictionHard)
+		for signal, threshold := range settings.EvictionHard {
+			thresholds[signal] = string(threshold)
+		}
+		config["evictionHard"] = thresholds
+	}
+}
+
 // kubeletEnv holds the flags that KubeletConfiguration has no field for. The
 // line is split at white space and the labels at commas, and neither can be
-// quoted for every reader: validate keeps both out.
+// quoted for every reader: validate keeps both out. A stock image leaves out the
+// time that pods have when the guest is stopped.
 func kubeletEnv(in Input, address netip.Addr) string {
 	labels := labels(in.Pool, in.Spec)
 	var pairs []string
 	for _, key := range slices.Sorted(maps.Keys(labels)) {
 		pairs = append(pairs, key+"="+labels[key])
 	}
-	return fmt.Sprintf("KUBELET_ARGS=--node-ip=%s --hostname-override=%s --node-labels=%s\n", address, in.Name, strings.Join(pairs, ","))
+	variables := fmt.Sprintf("KUBELET_ARGS=--node-ip=%s --hostname-override=%s --node-labels=%s\n", address, in.Name, strings.Join(pairs, ","))
+	if in.Spec.Kubelet != nil && in.Spec.Kubelet.ShutdownGracePeriodSeconds != nil {
+		variables += fmt.Sprintf("%s=%d\n", contract.ShutdownGracePeriod, *in.Spec.Kubelet.ShutdownGracePeriodSeconds)
+	}
+	return variables
 }
 
 // kubeProxyConfig leaves conntrack's settings as they are: the guest's init

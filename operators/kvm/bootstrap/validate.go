@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/apimachinery/pkg/util/validation"
 
 	"slipway.dev/api/v1alpha1"
@@ -47,8 +48,38 @@ func validate(in Input) error {
 				ErrInvalidSpec, n, registry.Host)
 		}
 	}
+	if err := validateReserved(in.Spec); err != nil {
+		return fmt.Errorf("%w: kubelet.reserved: %w", ErrInvalidSpec, err)
+	}
 	if len(validation.IsDNS1123Subdomain(in.Name)) > 0 || len(validation.IsValidLabelValue(in.Pool)) > 0 {
 		return fmt.Errorf("%w: name %.100q of pool %.100q cannot be that of a Node", ErrInvalidSpec, in.Name, in.Pool)
+	}
+	return nil
+}
+
+// validateReserved wants something left for pods. The API server does not compare
+// quantities of two fields in a list: its rules may not cost that much.
+func validateReserved(spec v1alpha1.MachineSpec) error {
+	if spec.Kubelet == nil {
+		return nil
+	}
+	for _, amount := range []struct {
+		name, reserved, example string
+		whole                   resource.Quantity
+	}{
+		{"cpu", spec.Kubelet.Reserved.CPU, "100m", *resource.NewQuantity(int64(spec.Machine.Cores), resource.DecimalSI)},
+		{"memory", spec.Kubelet.Reserved.Memory, "500Mi", spec.Machine.Memory},
+	} {
+		if amount.reserved == "" {
+			continue
+		}
+		reserved, err := resource.ParseQuantity(amount.reserved)
+		if err != nil {
+			return fmt.Errorf("%s %.100q is no quantity; use for example %s", amount.name, amount.reserved, amount.example)
+		}
+		if reserved.Cmp(amount.whole) >= 0 {
+			return fmt.Errorf("%s %s leaves pods nothing of the worker's %s; use for example %s", amount.name, amount.reserved, &amount.whole, amount.example)
+		}
 	}
 	return nil
 }

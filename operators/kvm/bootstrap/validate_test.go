@@ -30,6 +30,11 @@ func TestInvalidSpec(t *testing.T) {
 	host := func(host string) func(*bootstrap.Input) {
 		return func(in *bootstrap.Input) { in.Registries[0].Host = host }
 	}
+	reserved := func(cpu, memory string) func(*bootstrap.Input) {
+		return func(in *bootstrap.Input) {
+			in.Spec.Kubelet = &v1alpha1.KubeletSettings{Reserved: v1alpha1.KubeletReserved{CPU: cpu, Memory: memory}}
+		}
+	}
 	const (
 		wantKey    = "is not the key of a label; use for example example.com/disk"
 		wantDomain = "use a domain of your own, for example example.com/role"
@@ -43,6 +48,9 @@ func TestInvalidSpec(t *testing.T) {
 		change func(*bootstrap.Input)
 		want   string
 	}{
+		"all cores are reserved":         {reserved("2", ""), "cpu 2 leaves pods nothing of the worker's 2; use for example 100m"},
+		"all memory is reserved":         {reserved("", "2Gi"), "memory 2Gi leaves pods nothing of the worker's 2Gi; use for example 500Mi"},
+		"no quantity is reserved":        {reserved("much", ""), `cpu "much" is no quantity; use for example 100m`},
 		"key with a flag":                {label("a --anonymous-auth=true b", ""), wantKey},
 		"key that begins a flag":         {label("--anonymous-auth", "true"), wantKey},
 		"key with a line":                {label("a\nKUBELET_ARGS=--v=9", ""), wantKey},

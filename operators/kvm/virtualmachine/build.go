@@ -47,9 +47,18 @@ const (
 	fabric    = "fabric"
 )
 
-// gracePeriodSeconds is what a guest gets to power off. Its pods have been
-// evicted by then, or it is going with its whole cluster.
-const gracePeriodSeconds = 10
+// powerOffSeconds is what a guest gets to power off when its pods have ended.
+const powerOffSeconds = 5
+
+// gracePeriod is what a guest gets to stop. Where nothing else is asked for it is
+// short: pods have been evicted by then, or go with their whole cluster.
+func gracePeriod(machine *v1alpha1.Machine) int64 {
+	pods := int64(contract.DefaultShutdownGracePeriodSeconds)
+	if kubelet := machine.Spec.Kubelet; kubelet != nil && kubelet.ShutdownGracePeriodSeconds != nil {
+		pods = int64(*kubelet.ShutdownGracePeriodSeconds)
+	}
+	return pods + powerOffSeconds
+}
 
 // Build returns the VirtualMachine as an object for server-side apply, without
 // status and without the zero values that would make us own fields which
@@ -75,7 +84,7 @@ func Build(in Input) (*unstructured.Unstructured, error) {
 					Domain: domain(in),
 					// External: eviction from a management node is reported to us, and the Machine is drained and replaced.
 					EvictionStrategy:              new(kubevirtv1.EvictionStrategyExternal),
-					TerminationGracePeriodSeconds: new(int64(gracePeriodSeconds)),
+					TerminationGracePeriodSeconds: new(gracePeriod(machine)),
 					PriorityClassName:             v1alpha1.PriorityClassGuests,
 					TopologySpreadConstraints:     spread(labels),
 					Networks: []kubevirtv1.Network{{Name: fabric, NetworkSource: kubevirtv1.NetworkSource{

@@ -44,3 +44,17 @@ func TestBuild(t *testing.T) {
 	unstructured.RemoveNestedField(vm.Object, kernelArgs...)
 	golden.Objects(t, "virtualmachine", vm.Object)
 }
+
+// A guest is not killed while its pods still have time to end.
+func TestGracePeriod(t *testing.T) {
+	in := input()
+	in.Machine.Spec.Kubelet = &v1alpha1.KubeletSettings{ShutdownGracePeriodSeconds: new(int32(60))}
+	vm, err := virtualmachine.Build(in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	seconds, _, err := unstructured.NestedInt64(vm.Object, "spec", "template", "spec", "terminationGracePeriodSeconds")
+	if err != nil || seconds != 65 {
+		t.Errorf("the guest has %d seconds, %v; want 65", seconds, err)
+	}
+}

@@ -38,6 +38,16 @@ type ClusterNodePoolApplyConfiguration struct {
 	// them. A change replaces the workers one by one. At most 16.
 	// Example: [{key: example.com/dedicated, value: db, effect: NoSchedule}]
 	Taints []NodeTaintApplyConfiguration `json:"taints,omitempty"`
+	// kubelet is what the workers' kubelets do otherwise than others. A change
+	// replaces the workers one by one.
+	// Example: {maxPods: 200, shutdownGracePeriodSeconds: 60}
+	Kubelet *KubeletSettingsApplyConfiguration `json:"kubelet,omitempty"`
+	// drainTimeoutSeconds is how long pods have to leave a worker that goes, from
+	// 1 to 86400. After that it goes with those that are left, whose own grace
+	// period may not be over; an event of its Machine names them.
+	// Default: what the platform team has set for all, 60 if it has not.
+	// Example: 600
+	DrainTimeoutSeconds *int32 `json:"drainTimeoutSeconds,omitempty"`
 }
 
 // ClusterNodePoolApplyConfiguration constructs a declarative configuration of the ClusterNodePool type for use with
@@ -102,5 +112,21 @@ func (b *ClusterNodePoolApplyConfiguration) WithTaints(values ...*NodeTaintApply
 		}
 		b.Taints = append(b.Taints, *values[i])
 	}
+	return b
+}
+
+// WithKubelet sets the Kubelet field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Kubelet field is set to the value of the last call.
+func (b *ClusterNodePoolApplyConfiguration) WithKubelet(value *KubeletSettingsApplyConfiguration) *ClusterNodePoolApplyConfiguration {
+	b.Kubelet = value
+	return b
+}
+
+// WithDrainTimeoutSeconds sets the DrainTimeoutSeconds field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the DrainTimeoutSeconds field is set to the value of the last call.
+func (b *ClusterNodePoolApplyConfiguration) WithDrainTimeoutSeconds(value int32) *ClusterNodePoolApplyConfiguration {
+	b.DrainTimeoutSeconds = &value
 	return b
 }

@@ -22,6 +22,8 @@ type MachineSpecApplyConfiguration struct {
 	Labels map[string]apiv1alpha1.NodeLabelValue `json:"labels,omitempty"`
 	// taints are put on the worker's Node, and keep away pods that do not tolerate them. At most 16.
 	Taints []NodeTaintApplyConfiguration `json:"taints,omitempty"`
+	// kubelet is what the worker's kubelet does otherwise than others.
+	Kubelet *KubeletSettingsApplyConfiguration `json:"kubelet,omitempty"`
 	// cluster is what the worker needs to know of its cluster in order to join it.
 	Cluster *MachineClusterApplyConfiguration `json:"cluster,omitempty"`
 }
@@ -80,6 +82,14 @@ func (b *MachineSpecApplyConfiguration) WithTaints(values ...*NodeTaintApplyConf
 		}
 		b.Taints = append(b.Taints, *values[i])
 	}
+	return b
+}
+
+// WithKubelet sets the Kubelet field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Kubelet field is set to the value of the last call.
+func (b *MachineSpecApplyConfiguration) WithKubelet(value *KubeletSettingsApplyConfiguration) *MachineSpecApplyConfiguration {
+	b.Kubelet = value
 	return b
 }
 

@@ -13,6 +13,9 @@ type NodePoolSpecApplyConfiguration struct {
 	// template is what each worker is made of. A change replaces the workers one by one, each new one before an old
 	// one goes.
 	Template *MachineSpecApplyConfiguration `json:"template,omitempty"`
+	// drainTimeoutSeconds is how long pods have to leave a worker that goes, from 1 to 86400.
+	// Default: what the platform team has set for all, 60 if it has not.
+	DrainTimeoutSeconds *int32 `json:"drainTimeoutSeconds,omitempty"`
 }
 
 // NodePoolSpecApplyConfiguration constructs a declarative configuration of the NodePoolSpec type for use with
@@ -34,5 +37,13 @@ func (b *NodePoolSpecApplyConfiguration) WithReplicas(value int32) *NodePoolSpec
 // If called multiple times, the Template field is set to the value of the last call.
 func (b *NodePoolSpecApplyConfiguration) WithTemplate(value *MachineSpecApplyConfiguration) *NodePoolSpecApplyConfiguration {
 	b.Template = value
+	return b
+}
+
+// WithDrainTimeoutSeconds sets the DrainTimeoutSeconds field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the DrainTimeoutSeconds field is set to the value of the last call.
+func (b *NodePoolSpecApplyConfiguration) WithDrainTimeoutSeconds(value int32) *NodePoolSpecApplyConfiguration {
+	b.DrainTimeoutSeconds = &value
 	return b
 }

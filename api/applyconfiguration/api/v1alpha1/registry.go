@@ -12,8 +12,9 @@ type RegistryApplyConfiguration struct {
 	// Examples: docker.io, registry.example.com:5000
 	Host *string `json:"host,omitempty"`
 	// endpoint is the URL that the workers ask instead: http or https, a host,
-	// and if need be a port and a path.
-	// Example: https://mirror.example.com:5000
+	// and if need be a port and a path. A path that begins with /v2/ is where a
+	// project is below the registry's API, as Harbor has it; after others comes /v2.
+	// Examples: https://mirror.example.com:5000, https://harbor.example.com/v2/hub
 	Endpoint *string `json:"endpoint,omitempty"`
 	// caSecretName is a Secret beside the TenantCluster, Opaque or of type
 	// kubernetes.io/tls and with the label slipway.dev/share-with-workers=true.

@@ -80,7 +80,7 @@ func (r *Reconciler) tearDown(ctx context.Context, o *observation) (waitsFor str
 	}
 	if !o.tenantGoing && o.kubeconfig != nil && (o.node != nil || o.bootstrap != nil) {
 		if err := forget(ctx, o); err != nil {
-			limit := o.machine.DeletionTimestamp.Add(r.Options.DrainTimeout + farewellTime)
+			limit := o.machine.DeletionTimestamp.Add(r.drainTimeout(o) + farewellTime)
 			if left := limit.Sub(r.Clock.Now()); left > 0 {
 				log.FromContext(ctx).Info("Removing Node from tenant", "Node", name, "problem", conditions.FirstLine(err.Error()))
 				return "the tenant's API to remove Node " + name, min(left, evictionRetry), nil

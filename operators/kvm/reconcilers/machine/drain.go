@@ -57,7 +57,7 @@ func drainIsOver(machine *v1alpha1.Machine) bool {
 // tenant's disruption budget would hold a worker of the operator for a minute.
 func (r *Reconciler) drain(ctx context.Context, o *observation) (metav1.Condition, time.Duration) {
 	const conditionType = v1alpha1.ConditionDrained
-	left := o.machine.DeletionTimestamp.Add(r.Options.DrainTimeout).Sub(r.Clock.Now())
+	left := o.machine.DeletionTimestamp.Add(r.drainTimeout(o)).Sub(r.Clock.Now())
 	switch {
 	case o.tenantGoing:
 		return conditions.True(conditionType, reasonNotNeeded, "the whole tenant is being deleted"), 0
@@ -86,6 +86,14 @@ func (r *Reconciler) drain(ctx context.Context, o *observation) (metav1.Conditio
 		return conditions.False(conditionType, reasonDraining, obstacle(o.node, err)), min(left, evictionRetry)
 	}
 	return conditions.False(conditionType, reasonDraining, "waits for pods to leave: "+drain.Describe(pods.left, pods.refused)), min(left, evictionRetry)
+}
+
+// drainTimeout is that of the Machine's pool, or else of all.
+func (r *Reconciler) drainTimeout(o *observation) time.Duration {
+	if o.pool != nil && o.pool.Spec.DrainTimeoutSeconds != nil {
+		return time.Duration(*o.pool.Spec.DrainTimeoutSeconds) * time.Second
+	}
+	return r.Options.DrainTimeout
 }
 
 // stillDraining is what was known before a tenant was left alone for a while.

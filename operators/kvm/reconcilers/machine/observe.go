@@ -33,6 +33,7 @@ type observation struct {
 	machine *v1alpha1.Machine
 	// namespace is nil of a Machine that somebody has made where it counts for nothing.
 	namespace *metav1.PartialObjectMetadata
+	pool      *v1alpha1.NodePool
 	port      *v1alpha1.NetworkPort
 	vm        *kubevirtv1.VirtualMachine
 	vmi       *kubevirtv1.VirtualMachineInstance
@@ -68,6 +69,10 @@ func (r *Reconciler) observe(ctx context.Context, key types.NamespacedName) (*ob
 	}
 	o := &observation{now: r.Clock.Now(), machine: machine, certificate: r.Refusals.Of(key)}
 	if o.namespace, err = tenant.Hosted(ctx, r.Client, key.Namespace); err != nil {
+		return nil, err
+	}
+	pool := types.NamespacedName{Namespace: key.Namespace, Name: machine.Labels[v1alpha1.LabelPool]}
+	if o.pool, err = get(ctx, r.Client, pool, &v1alpha1.NodePool{}); err != nil {
 		return nil, err
 	}
 	if o.port, err = get(ctx, r.Client, key, &v1alpha1.NetworkPort{}); err != nil {

@@ -42,7 +42,8 @@ type Options struct {
 	GuestKernelArgs string
 	// Nameservers of the guests.
 	Nameservers []netip.Addr
-	// DrainTimeout is how long pods have to leave a Node whose Machine is deleted.
+	// DrainTimeout is how long pods have to leave a Node whose Machine is deleted,
+	// where its pool says nothing else.
 	DrainTimeout time.Duration
 	// JoinTimeout is how long a guest that runs has to become a Node before it is started anew.
 	JoinTimeout time.Duration

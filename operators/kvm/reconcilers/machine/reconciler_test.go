@@ -32,6 +32,7 @@ func TestReconcile(t *testing.T) {
 	t.Run("what has changed did so by the operator's clock", s.testClock)
 	t.Run("a drain is bounded", s.testDrainIsBounded)
 	t.Run("a drain that the tenant hinders ends in time", s.testDrainEnds)
+	t.Run("a pool's drain takes as long as it says", s.testDrainTimeoutOfPool)
 	t.Run("a worker is drained although its kubeconfig is lost", s.testLostKubeconfig)
 	t.Run("a tenant that is busy is asked later", s.testBusy)
 	t.Run("what is known of a tenant that is busy stays", s.testBusyKnows)
@@ -219,6 +220,30 @@ func (s *suite) testDrainEnds(t *testing.T) {
 	s.clock.SetTime(s.clock.Now().Add(drainTimeout + time.Minute))
 	m.reconcile(t)
 	m.expect(t, "time is up", v1alpha1.ConditionDrained, metav1.ConditionFalse, "TimedOut")
+}
+
+func (s *suite) testDrainTimeoutOfPool(t *testing.T) {
+	m := s.ready(t, "patient")
+	s.create(t, pod("slow", m.key.Name), &v1alpha1.NodePool{
+		ObjectMeta: metav1.ObjectMeta{Namespace: m.key.Namespace, Name: "a"},
+		Spec:       v1alpha1.NodePoolSpec{Template: m.get(t).Spec, DrainTimeoutSeconds: new(int32(600))},
+	})
+	m.tenants.set(s, interceptor.Funcs{
+		SubResourceCreate: func(context.Context, client.Client, string, client.Object, client.Object, ...client.SubResourceCreateOption) error {
+			return nil // accepted, and the pod takes its time
+		},
+	})
+	m.delete(t)
+	m.reconcile(t)
+	s.clock.SetTime(s.clock.Now().Add(drainTimeout + time.Minute))
+	m.reconcile(t)
+	m.expect(t, "longer than others", v1alpha1.ConditionDrained, metav1.ConditionFalse, "Draining")
+	s.clock.SetTime(s.clock.Now().Add(10 * time.Minute))
+	m.reconcile(t)
+	left := m.expect(t, "time is up", v1alpha1.ConditionDrained, metav1.ConditionFalse, "TimedOut")
+	if !strings.Contains(left.Message, "default/slow") {
+		t.Errorf("a pod that is cut short is not named: %q", left.Message)
+	}
 }
 
 // testLostKubeconfig: that the tenant cannot be reached is no sign that there is no Node.
