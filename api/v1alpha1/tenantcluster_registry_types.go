@@ -15,8 +15,9 @@ type Registry struct {
 	Host string `json:"host"`
 
 	// endpoint is the URL that the workers ask instead: http or https, a host,
-	// and if need be a port and a path.
-	// Example: https://mirror.example.com:5000
+	// and if need be a port and a path. A path that begins with /v2/ is where a
+	// project is below the registry's API, as Harbor has it; after others comes /v2.
+	// Examples: https://mirror.example.com:5000, https://harbor.example.com/v2/hub
 	// +kubebuilder:validation:MaxLength=512
 	// +kubebuilder:validation:XValidation:rule="self.matches('^https?://[^/?#]') && (isURL(self) || self.matches('^https?://[^/?#@:]+:[^/?#@:]*(/|$)'))",message="endpoint must be a URL of http or https; for example https://mirror.example.com:5000"
 	// +kubebuilder:validation:XValidation:rule="!self.contains('@')",message="endpoint must not hold credentials, which everybody who reads the object would see; use credentialsSecretName"

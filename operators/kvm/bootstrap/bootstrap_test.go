@@ -161,6 +161,21 @@ func TestKubeletSettings(t *testing.T) {
 	}
 }
 
+// An endpoint may be a project below the registry's API, or another path.
+func TestRegistriesBelowAPath(t *testing.T) {
+	for endpoint, want := range map[string]bool{
+		"https://mirror.example.com": false, "https://mirror.example.com:5000/": false, "https://mirror.example.com/v2": false,
+		"https://mirror.example.com/docker": false, "https://harbor.example.com/v2/hub": true, "http://10.0.0.1:5000/v2/a/b": true,
+	} {
+		in := input()
+		in.Registries = []bootstrap.Registry{{Host: "docker.io", Endpoint: endpoint}}
+		toml := string(guestFiles(t, in)[contract.RegistryHosts+"/docker.io/hosts.toml"].Content)
+		if got := strings.Contains(toml, "override_path = true"); got != want {
+			t.Errorf("%s: the path is as it says: %t, want %t\n%s", endpoint, got, want, toml)
+		}
+	}
+}
+
 func TestNoPodNetwork(t *testing.T) {
 	in := input()
 	in.Spec.Cluster.CNI = v1alpha1.CNINone

@@ -3,6 +3,7 @@ package bootstrap
 import (
 	"encoding/base64"
 	"fmt"
+	"net/url"
 	"path"
 	"strings"
 
@@ -49,6 +50,9 @@ func registryFiles(registry Registry) []file {
 	var files []file
 	var toml strings.Builder
 	fmt.Fprintf(&toml, "server = %s\ncapabilities = [\"pull\", \"resolve\"]\n", tomlString(registry.Endpoint))
+	if belowAPI(registry.Endpoint) {
+		toml.WriteString("override_path = true\n")
+	}
 	if len(registry.CA) > 0 {
 		ca := path.Join(directory, "ca.crt")
 		fmt.Fprintf(&toml, "ca = %s\n", tomlString(ca))
@@ -59,6 +63,13 @@ func registryFiles(registry Registry) []file {
 		fmt.Fprintf(&toml, "\n[header]\nAuthorization = %s\n", tomlString("Basic "+credentials))
 	}
 	return append(files, file{path.Join(directory, "hosts.toml"), private, toml.String()})
+}
+
+// belowAPI reports whether an endpoint says itself where the registry's API is,
+// as that of a project of Harbor does. To all others containerd adds /v2.
+func belowAPI(endpoint string) bool {
+	parsed, err := url.Parse(endpoint)
+	return err == nil && strings.HasPrefix(parsed.Path, "/v2/")
 }
 
 // tomlString is a TOML basic string.
