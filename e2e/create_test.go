@@ -62,6 +62,7 @@ func TestCreate(t *testing.T) {
 			t.Fatal("exec printed nothing")
 		}
 	})
+	t.Run("debug node", func(t *testing.T) { testDebugNode(t, te, pod.Spec.NodeName) })
 	t.Run("port-forward", func(t *testing.T) { testPortForward(t, te, pod) })
 	t.Run("cluster DNS and ClusterIP", func(t *testing.T) {
 		output, err := te.dial(t, pod, "server.default.svc.cluster.local", 80)
@@ -80,6 +81,30 @@ func TestCreate(t *testing.T) {
 	t.Run("names of the tenant's own", func(t *testing.T) { testOwnNames(t, te, pod) })
 	t.Run("validating webhook", func(t *testing.T) { testWebhook(t, te) })
 	t.Run("aggregated API", func(t *testing.T) { testAggregatedAPI(t, te) })
+}
+
+// testDebugNode looks around on a worker, which has no SSH.
+func testDebugNode(t *testing.T, te *tenant, node string) {
+	_, err := te.kubectl(t, "debug", "node/"+node, "--image="+image(agnhostImage), "--profile=sysadmin", "--",
+		"/host/usr/bin/busybox", "chroot", "/host", "sh", "-c", "cat /etc/hostname")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var debugger *corev1.Pod
+	awaitObjects(t, te.client, &corev1.Pod{}, "the debugger's pod has ended", func(pods []*corev1.Pod) bool {
+		for _, pod := range pods {
+			if strings.HasPrefix(pod.Name, "node-debugger-"+node) && pod.Status.Phase == corev1.PodSucceeded {
+				debugger = pod
+			}
+		}
+		return debugger != nil
+	}, client.InNamespace("default"))
+	if output, err := te.kubectl(t, "logs", debugger.Name); err != nil || output != node {
+		t.Errorf("the worker's name is %q, %v; want %q", output, err, node)
+	}
+	if err := te.client.Delete(t.Context(), debugger); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // testOwnNames has cluster DNS answer what the tenant's users add to it.
