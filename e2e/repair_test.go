@@ -1,10 +1,15 @@
 package e2e
 
 import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"slipway.dev/api/v1alpha1"
@@ -34,6 +39,7 @@ func TestRepair(t *testing.T) {
 			t.Error("the guest was started anew")
 		}
 	})
+	t.Run("its password of a registry is mended", func(t *testing.T) { testMendedPassword(t, te, machine) })
 	t.Run("its guest dies", func(t *testing.T) {
 		guest := guestOf(t, machine)
 		if err := env.management.Delete(t.Context(), guest, client.GracePeriodSeconds(0)); err != nil {
@@ -56,6 +62,63 @@ func TestRepair(t *testing.T) {
 			t.Errorf("Machine %s has taken its place", now.Name)
 		}
 	})
+}
+
+// testMendedPassword: what a team changes in its Secret reaches a worker that is there.
+func testMendedPassword(t *testing.T, te *tenant, machine *v1alpha1.Machine) {
+	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: te.Namespace, Name: "registry-credentials"}}
+	set := func(password string) {
+		patch := fmt.Appendf(nil, `{"stringData": {"password": %q}}`, password)
+		if err := env.management.Patch(context.Background(), secret, client.RawPatch(types.MergePatchType, patch)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Cleanup(func() { set(env.registry.password) })
+	pull := func(name string, done func(corev1.ContainerStatus) bool) {
+		t.Helper()
+		pod := &corev1.Pod{
+			ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: name},
+			Spec: corev1.PodSpec{
+				TerminationGracePeriodSeconds: new(int64(0)),
+				Containers:                    []corev1.Container{{Name: "c", Image: image(agnhostImage), ImagePullPolicy: corev1.PullAlways, Command: []string{"/agnhost", "pause"}}},
+			},
+		}
+		if err := te.client.Create(t.Context(), pod); err != nil {
+			t.Fatal(err)
+		}
+		awaitObject(t, te.client, pod, "Pod "+name, func(p *corev1.Pod) bool {
+			return len(p.Status.ContainerStatuses) == 1 && done(p.Status.ContainerStatuses[0])
+		})
+		if err := te.client.Delete(t.Context(), pod); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// change has a worker that is there take another password, and waits until it says so.
+	change := func(password string) {
+		t.Helper()
+		changes := func() (int, error) {
+			log, err := te.kubectl(t, "get", "--raw", "/api/v1/nodes/"+machine.Name+"/proxy/logs/?query=init")
+			return strings.Count(log, env.registry.host+"/hosts.toml has changed"), err
+		}
+		before, err := changes()
+		if err != nil {
+			t.Fatal(err)
+		}
+		set(password)
+		poll(t, "the worker has the other password", func() error {
+			now, err := changes()
+			if err == nil && now == before {
+				err = errors.New("its init has not said so")
+			}
+			return err
+		})
+	}
+	change("wrong")
+	pull("refused", func(c corev1.ContainerStatus) bool {
+		return c.State.Waiting != nil && strings.Contains(c.State.Waiting.Reason, "ImagePull")
+	})
+	change(env.registry.password)
+	pull("pulled", func(c corev1.ContainerStatus) bool { return c.State.Running != nil })
 }
 
 // onlyMachine of a tenant with one worker.

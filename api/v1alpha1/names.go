@@ -48,6 +48,9 @@ const (
 	PriorityClassGuests        = "slipway-guests"
 )
 
+// SecretTenantRegistries in kube-system of a tenant has what its workers know of registries.
+const SecretTenantRegistries = "slipway-registries"
+
 // APIServerPort is where API servers listen, on the tenant's network and in their Service.
 const APIServerPort = 6443
 

@@ -67,5 +67,12 @@ const (
 	InitLog            = LogDir + "/init.log"
 )
 
+// The Secret in kube-system of the tenant that has the files below RegistryHosts as they should be now. Its one key holds a
+// JSON object of their contents by path.
+const (
+	RegistriesSecret = "slipway-registries"
+	RegistriesKey    = "files.json"
+)
+
 // CgroupDriver is what KubeletConfiguration.cgroupDriver must say: there is no systemd in the guest.
 const CgroupDriver = "cgroupfs"

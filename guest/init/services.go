@@ -13,6 +13,7 @@ import (
 	"slipway.dev/guest/cloudinit"
 	"slipway.dev/guest/contract"
 	"slipway.dev/guest/kernel"
+	"slipway.dev/guest/registries"
 	"slipway.dev/guest/supervise"
 )
 
@@ -124,6 +125,10 @@ func (m *machine) runNode(ctx context.Context) {
 	unix.Sync()
 	m.preparePods()
 	m.runPodNetwork(ctx)
+	if exists(contract.RegistryHosts) {
+		follower := registries.Follower{Kubeconfig: contract.KubeProxyKubeconfig, Dir: contract.RegistryHosts, Report: m.report}
+		m.background.Go(func() { follower.Run(ctx) })
+	}
 }
 
 // awaitPodNetwork returns when containerd has written the CNI configuration, which is just before the node becomes

@@ -19,6 +19,9 @@ const (
 	kubeletServingSigner = "kubernetes.io/kubelet-serving"
 )
 
+// registries is the name of the Secret with what workers know of registries, and of the permission to read it.
+const registries = v1alpha1.SecretTenantRegistries
+
 // Settings are what a tenant's add-ons are made from.
 type Settings struct {
 	DNS DNS
@@ -48,6 +51,10 @@ func RBAC() []runtime.ApplyConfiguration {
 		kvmOperatorClusterRole(),
 		bind(v1alpha1.UserKVMOperator, v1alpha1.UserKVMOperator, user(v1alpha1.UserKVMOperator)),
 		kvmOperatorRole(),
+		registriesRole(),
+		rbacv1ac.RoleBinding(registries, systemNamespace).
+			WithRoleRef(rbacv1ac.RoleRef().WithAPIGroup(rbacGroup).WithKind("Role").WithName(registries)).
+			WithSubjects(group(nodesGroup)),
 		rbacv1ac.RoleBinding(v1alpha1.UserKVMOperator, systemNamespace).
 			WithRoleRef(rbacv1ac.RoleRef().WithAPIGroup(rbacGroup).WithKind("Role").WithName(v1alpha1.UserKVMOperator)).
 			WithSubjects(user(v1alpha1.UserKVMOperator)),
@@ -76,6 +83,14 @@ func kvmOperatorClusterRole() *rbacv1ac.ClusterRoleApplyConfiguration {
 func kvmOperatorRole() *rbacv1ac.RoleApplyConfiguration {
 	return rbacv1ac.Role(v1alpha1.UserKVMOperator, systemNamespace).WithRules(
 		rule("").WithResources("secrets").WithVerbs("create", "patch", "delete"),
+	)
+}
+
+// registriesRole lets workers read how they reach registries, which
+// kvm-operator writes.
+func registriesRole() *rbacv1ac.RoleApplyConfiguration {
+	return rbacv1ac.Role(registries, systemNamespace).WithRules(
+		rule("").WithResources("secrets").WithResourceNames(registries).WithVerbs("watch"),
 	)
 }
 

@@ -7,6 +7,10 @@ import (
 	"path"
 	"strings"
 
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	corev1ac "k8s.io/client-go/applyconfigurations/core/v1"
+
 	"slipway.dev/guest/contract"
 )
 
@@ -39,6 +43,20 @@ func cniTemplate(in Input) string {
 		"name":       "slipway",
 		"plugins":    []map[string]any{bridge, portmap},
 	})
+}
+
+// RegistriesSecret is what the tenant's API has of the files of registries, so
+// that workers which are there get what has changed.
+func RegistriesSecret(registries []Registry) *corev1ac.SecretApplyConfiguration {
+	contents := map[string]string{}
+	for _, registry := range registries {
+		for _, file := range registryFiles(registry) {
+			contents[strings.TrimPrefix(file.path, contract.RegistryHosts+"/")] = file.content
+		}
+	}
+	return corev1ac.Secret(contract.RegistriesSecret, metav1.NamespaceSystem).
+		WithType(corev1.SecretTypeOpaque).
+		WithData(map[string][]byte{contract.RegistriesKey: []byte(toJSON(contents))})
 }
 
 // registryFiles make containerd ask the endpoint in place of the registry. The

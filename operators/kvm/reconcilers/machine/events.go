@@ -33,3 +33,8 @@ func (e Events) nodeRestored(machine *v1alpha1.Machine) {
 	e.Eventf(machine, nil, corev1.EventTypeNormal, "NodeRestored", "Create",
 		"Node %s had been removed from the tenant; its Machine is there, and it is written again", machine.Name)
 }
+
+func (e Events) registriesNotShared(machine *v1alpha1.Machine, why string) {
+	e.Eventf(machine, nil, corev1.EventTypeWarning, "RegistriesNotShared", "Update",
+		"Workers have the registries' passwords and certificates that they booted with: %s", why)
+}

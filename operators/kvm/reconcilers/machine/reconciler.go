@@ -69,6 +69,7 @@ type Reconciler struct {
 	Clock    clock.PassiveClock
 
 	issued issued
+	shared shared
 	pace   pace
 }
 
@@ -103,6 +104,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	}
 	if created != nil {
 		return ctrl.Result{}, errors.Join(created, tokenErr)
+	}
+	if tokenErr == nil {
+		tokenErr = r.shareRegistries(ctx, o)
 	}
 	if after, busy := tenantapi.RetryAfter(tokenErr); busy {
 		return ctrl.Result{RequeueAfter: after}, nil

@@ -29,6 +29,7 @@ func TestReconcile(t *testing.T) {
 	t.Run("a guest that does not join is started anew", s.testDoesNotJoin)
 	t.Run("a token is written once", s.testTokenIsWrittenOnce)
 	t.Run("a Node that was removed comes back", s.testNodeComesBack)
+	t.Run("registries are as their Secrets say now", s.testRegistriesAreShared)
 	t.Run("what has changed did so by the operator's clock", s.testClock)
 	t.Run("a drain is bounded", s.testDrainIsBounded)
 	t.Run("a drain that the tenant hinders ends in time", s.testDrainEnds)

@@ -99,6 +99,7 @@ func (r *Reconciler) onNamespace(fleet *tenant.Fleet) handler.EventHandler {
 		DeleteFunc: func(ctx context.Context, e event.DeleteEvent, q queue) {
 			fleet.Forget(client.ObjectKey{Namespace: e.Object.GetName(), Name: v1alpha1.SecretKVMOperatorKubeconfig})
 			r.pace.forgetTenant(e.Object.GetName())
+			r.shared.forget(e.Object.GetName())
 			wake(ctx, e.Object, q)
 		},
 	}
